@@ -1,0 +1,132 @@
+"""Refusals are expected and shown; failures get a generic sentence and a reference number.
+
+::
+
+    FlowError
+      Refused
+        WrongCode(attempts_left)      an answer did not match
+        CodeExpired                   the code was right once, or there is none
+        AttemptExpired                no such attempt, or it is over
+        WorkNotDone                   no proof of work, or it is wrong, old or spent
+        TooManyAttempts(retry_after)  a limit was reached
+        TooSoon(retry_after)          wait before another code is sent
+        WeakPassword(findings)        ours or the directory's rules said no
+        WrongStage                    the step does not fit the facts; show where the attempt stands
+        ProofRequired                 prove an existing method first (S1)
+        UnusableAddress(why)          this address may not be registered
+        LastMethod                    removal would leave less than the policy asks
+      Failed
+        MessageNotSent
+        PasswordNotWritten
+        NotPossible(why)              told only after the first proof: disabled, too young, privileged …
+        OutcomeIsUnknown              the write may or may not have been applied
+        Unavailable                   try again later; nothing was changed
+"""
+
+import datetime as dt
+
+
+class FlowError(Exception):
+    """Root of this package's errors."""
+
+
+class Refused(FlowError):
+    """An expected no: shown to the person and audited; its transaction commits."""
+
+
+class WrongCode(Refused):
+    """An answer did not match."""
+
+    def __init__(self, attempts_left: int) -> None:
+        super().__init__(attempts_left)
+        self.attempts_left = attempts_left
+
+
+class CodeExpired(Refused):
+    """The code is too old, was replaced by a newer one, or none was sent."""
+
+
+class AttemptExpired(Refused):
+    """No such attempt, or it is over."""
+
+
+class WorkNotDone(Refused):
+    """The proof of work is missing, wrong, old, spent, or was made for another purpose or address."""
+
+
+class TooManyAttempts(Refused):
+    """A limit was reached."""
+
+    def __init__(self, retry_after: dt.timedelta) -> None:
+        super().__init__(retry_after)
+        self.retry_after = retry_after
+
+
+class TooSoon(Refused):
+    """Another code may be sent after `retry_after`."""
+
+    def __init__(self, retry_after: dt.timedelta) -> None:
+        super().__init__(retry_after)
+        self.retry_after = retry_after
+
+
+class WeakPassword(Refused):
+    """`findings` is never empty; each is a `flows.password_policy.Finding` that does not hold."""
+
+    def __init__(self, findings: tuple[object, ...]) -> None:
+        super().__init__(*findings)
+        self.findings = findings
+
+
+class WrongStage(Refused):
+    """The step does not fit the facts."""
+
+
+class ProofRequired(Refused):
+    """A change of recovery data needs a proof of an existing method first (S1)."""
+
+
+class UnusableAddress(Refused):
+    """`why`: `malformed`, `same_sign_in` (behind the sign-in that it should recover), `shared` (by too many
+    people), `registered` (by this person already), `too_many` (of one kind).
+    """
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+class LastMethod(Refused):
+    """Removing this would leave less than the policy asks."""
+
+
+class Failed(FlowError):
+    """Something broke: a generic sentence and a reference number."""
+
+
+class MessageNotSent(Failed):
+    """The mail server did not take it; `permanent` where it never will."""
+
+    def __init__(self, *, permanent: bool = False) -> None:
+        super().__init__(permanent)
+        self.permanent = permanent
+
+
+class PasswordNotWritten(Failed):
+    """The directory refused for a reason that is not the person's."""
+
+
+class NotPossible(Failed):
+    """`why`: `disabled`, `privileged`, `too_young`, `cannot_change`, `not_covered`, `too_few_methods`, `frozen`."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+class OutcomeIsUnknown(Failed):
+    """The write was sent and its answer lost; never reported as failure (rule 3)."""
+
+
+class Unavailable(Failed):
+    """A part that we need does not answer; nothing was changed."""

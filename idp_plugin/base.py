@@ -1,0 +1,214 @@
+"""What the adapters speak: identities, sign-ins, and four small protocols.
+
+Small protocols instead of one provider interface with "not implemented" defaults: Keycloak may find
+people while LDAP, near or behind an agent, writes passwords.
+"""
+
+import datetime as dt
+import enum
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Somebody's immutable id where it was issued; a re-created name gets another one.
+
+    Source: design rule 9; OpenID Connect Core 1.0 section 2 (`iss` and `sub` together).
+    """
+
+    source: str
+    """OIDC issuer, or the `name` of a directory in the settings."""
+    id: str
+    """`sub`, `entryUUID`, `objectGUID` (canonical text form) or `nsUniqueId`."""
+
+
+class PasswordState(enum.StrEnum):
+    """What the directory says of the password now."""
+
+    USABLE = "usable"
+    EXPIRED = "expired"
+    MUST_CHANGE = "must_change"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """An identity provider's or directory's answer of this moment; never stored."""
+
+    subject: Subject
+    """Who this is to relying parties and to our own records: issuer and `sub`."""
+    account: Subject
+    """Where the password lives: directory name and entry id. Equal to `subject` where the IdP keeps it."""
+    username: str
+    display_name: str = ""
+    emails: tuple[str, ...] = ()
+    """Directory addresses, most trusted first; they may be the locked mailbox itself."""
+    phones: tuple[str, ...] = ()
+    groups: frozenset[str] = frozenset()
+    """Group names as the directory or IdP writes them, nested ones included where it can tell."""
+    roles: frozenset[str] = frozenset()
+    locale: str = ""
+    """BCP 47, or empty."""
+    enabled: bool = True
+    locked: bool = False
+    privileged: bool = False
+    """True where any system that this password opens gives power (S18); unreadable counts as True."""
+    password_state: PasswordState = PasswordState.UNKNOWN
+    may_change_password_after: dt.datetime | None = None
+    """Aware UTC; None where the password may be changed at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request to the identity provider and its complete response, as the plane saw them.
+
+    Header names are as sent; compare them in lower case. Bodies are bytes, identity-encoded. The request
+    headers still hold the browser's cookies; nothing here may be logged.
+    """
+
+    method: bytes
+    target: bytes
+    """Path and query as sent, byte for byte."""
+    request_headers: tuple[tuple[bytes, bytes], ...]
+    request_body: bytes
+    """Empty unless the plane was told to keep it."""
+    status: int
+    response_headers: tuple[tuple[bytes, bytes], ...]
+    response_body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationAnswer:
+    """An authorization response that leaves the identity provider's origin (interception.md, decision 1)."""
+
+    redirect_uri: str
+    """Target without query and fragment."""
+    parameters: Mapping[str, str] = field(repr=False)
+    """`code`, `state`, `session_state`, `iss`, `id_token`, … as given; secrets: never log."""
+    mode: str
+    """`query`, `fragment` or `form_post`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """Somebody is about to be handed to a relying party."""
+
+    subject: Subject
+    session_id: str
+    """The IdP session (`sid`); empty where the provider states none."""
+    client_id: str
+    """The relying party where known, else empty."""
+    username: str = ""
+    groups: frozenset[str] | None = None
+    """None where the recogniser did not learn them."""
+    amr: tuple[str, ...] = ()
+    acr: str = ""
+    verified_by: str = ""
+    """How the subject was learnt: `session_cookie` or `silent_check`."""
+
+
+class SignInRecogniser(Protocol):
+    """Tells whether a response signs somebody in, and whom. Blocking; called in a worker thread."""
+
+    def answer(self, exchange: Exchange) -> AuthorizationAnswer | None:
+        """Return the authorization answer if this response hands one to a relying party.
+
+        Pure and cheap; called on the event loop for redirects and candidate pages. `None` for error
+        responses, for answers to our own redirect_uri, and for everything on the IdP's own origin.
+        """
+
+    def sets_session(self, exchange: Exchange) -> bool:
+        """Tell whether the response sets the IdP's session cookie (S8: set but no answer is a miss)."""
+
+    def recognise(self, exchange: Exchange, answer: AuthorizationAnswer) -> SignIn:
+        """Return who is signed in, verified as S9 asks.
+
+        Raises:
+            Unrecognised: The response fits no verified session; never release on it (S10).
+            IdpUnavailable: Infrastructure fault.
+        """
+
+    def self_check(self) -> None:
+        """Make one `prompt=none` request without a session; expect `login_required`.
+
+        Raises:
+            IdpMisconfigured: Anything else came back; the gateway must not open.
+            IdpUnavailable: The provider did not answer.
+        """
+
+
+class Unrecognised(Exception):
+    """A response that looks like a sign-in but cannot be verified as anybody's; `why` is for the log."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+class Directory(Protocol):
+    """Finds people. Blocking."""
+
+    def find(self, identifier: str) -> Identity | None:
+        """Return the one person that a typed identifier names (user name or mail address).
+
+        None for unknown names and, with a warning logged, for more than one match (S7).
+
+        Raises:
+            IdpUnavailable: No server answered in time.
+        """
+
+    def get(self, subject: Subject) -> Identity | None:
+        """Return the person with this `Identity.subject`, or None where it no longer exists."""
+
+    def everyone(self, groups: Iterable[str] = ()) -> Iterable[Identity]:
+        """Yield everybody, or the members of the named groups, paged."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriterCapabilities:
+    """What the place that keeps passwords can do; promises on pages come from here."""
+
+    checks_history_on_reset: bool = False
+    unlocks_on_reset: bool = False
+    minimum_length: int | None = None
+    history_length: int | None = None
+    old_password_lives: dt.timedelta = dt.timedelta(0)
+    """How long the old password may still work after a reset (S19)."""
+
+
+class PasswordWriter(Protocol):
+    """Writes passwords. Blocking. `account` is `Identity.account`."""
+
+    def capabilities(self, account: Subject) -> WriterCapabilities:
+        """Return what holds for this account; cached for a while."""
+
+    def set_password(self, account: Subject, new: str) -> None:
+        """Reset: write the new password and clear the lock, in one operation where the directory can.
+
+        Reads enabled and privileged again right before the write (S17, S18).
+
+        Raises:
+            PasswordRefused: The directory's policy said no; nothing was changed.
+            NotPermitted: Privileged, disabled, or our account lacks the right.
+            OutcomeUnknown: The answer was lost, and reading back did not settle it (S19).
+            IdpUnavailable: Not reached; nothing was changed.
+        """
+
+    def change_password(self, account: Subject, old: str, new: str) -> None:
+        """Change: as the person, with the old password. Raises as `set_password`, and `WrongPassword`."""
+
+    def unlock(self, account: Subject) -> None:
+        """Clear a temporary lock; a permanent one set by an administrator stays."""
+
+
+class IdpSessions(Protocol):
+    """Ends the person's sessions at the identity provider. Blocking."""
+
+    def end_all(self, subject: Subject) -> int:
+        """End every session, offline ones too, then read back.
+
+        Returns:
+            How many remain; 0 is the promise kept.
+        """
