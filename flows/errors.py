@@ -117,7 +117,7 @@ class PasswordNotWritten(Failed):
 
 
 class NotPossible(Failed):
-    """`why`: `disabled`, `privileged`, `too_young`, `cannot_change`, `not_covered`, `too_few_methods`, `frozen`."""
+    """`why`: `disabled`, `privileged`, `too_young`, `cannot_change`, `not_covered`, `frozen`."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)

@@ -227,7 +227,8 @@ def load(file: Path, secrets: Path | None = None) -> Settings:
 def from_mapping(document: Mapping[str, Any], secrets: Path | None = None) -> Settings:
     """Build settings from a document already read; same sources and errors as `load`."""
     try:
-        return Settings(_secrets_dir=secrets, **document)
+        # The argument is pydantic-settings' own; mypy sees only the fields.
+        return Settings(_secrets_dir=secrets, **document)  # type: ignore[call-arg]
     except ValidationError as error:
         raise SettingsInvalid(
             [(".".join(str(part) for part in e["loc"]) or "settings", e["msg"]) for e in error.errors()]

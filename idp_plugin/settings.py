@@ -29,6 +29,8 @@ class IdpSettings(Section):
     """The gateway's own client at the identity provider."""
     client_secret: SecretStr
     """That client's secret."""
+    scope: str = "openid profile email"
+    """What our client asks for; add what makes the provider state groups, where the policy names any."""
     tls_ca: Path | None = None
     """CA file for an `https` address; the system's authorities when empty."""
     recognition: Literal["cookie", "silent"] = "cookie"

@@ -1,0 +1,182 @@
+"""`sparekey serve` as shipped: logs on, metrics on, its own Valkey and SQLite."""
+
+import base64
+import contextlib
+import secrets
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.harness import TESTED_CORE, Load, Service, Unfit, Variant, service
+from tests.servers.processes import free_port
+
+PROGRAM = Path(sys.executable).with_name("sparekey")
+LOGGED = b'"event":"request"'
+COUNTED = "sparekey_requests_total"
+FLUSH_SECONDS = 10
+
+SETTINGS = """\
+[gateway]
+public = "{public}"
+listen = "127.0.0.1:{port}"
+operations = "127.0.0.1:{operations}"
+
+[idp]
+kind = "keycloak"
+address = "{idp_address}"
+issuer = "{issuer}"
+client_id = "{client_id}"
+client_secret = "{client_secret}"
+
+[[directories]]
+name = "corp"
+servers = ["ldaps://127.0.0.1:{nobody}"]
+ca = "{ca}"
+bind_dn = "cn=sparekey"
+bind_password = "not asked here"
+base = "dc=example"
+
+[database]
+url = "sqlite:///{folder}/sparekey.db"
+
+[redis]
+directory = "{folder}/valkey"
+
+[messages.mail]
+host = "127.0.0.1"
+port = {nobody}
+tls = "none"
+
+[vault]
+keys = ["{key}"]
+
+[policies]
+file = "{folder}/policies.toml"
+"""
+
+POLICY = """\
+[[rules]]
+name = "Everyone"
+who = { everyone = true }
+kinds = ["email", "totp"]
+register = 1
+reset = 1
+reconfirm_days = 0
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a gateway is going to be; the provider has to know before it starts."""
+
+    port: int
+    """Of the plane."""
+
+    @property
+    def public(self) -> str:
+        """Its origin."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @classmethod
+    def free(cls) -> "Address":
+        """Take a free port."""
+        return cls(free_port())
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A running gateway."""
+
+    service: Service
+    """Its process tree, Valkey included."""
+    log: Path
+    """Where its lines go."""
+    operations: int
+    """Port of health and metrics."""
+    settings: Path
+    """The file it was started with."""
+
+    def variant(self) -> Variant:
+        """Return it as a system under test whose books must agree with the load."""
+        return Variant(self.service, before=self._books, after=self._audit)
+
+    def _books(self) -> tuple[int, int]:
+        """Return the number of log lines and of counted requests."""
+        return self.log.read_bytes().count(LOGGED), self._counted()
+
+    def _counted(self) -> int:
+        address = f"http://127.0.0.1:{self.operations}/sparekey/metrics"
+        with urllib.request.urlopen(address, timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        return round(sum(float(line.split()[-1]) for line in lines if line.startswith(COUNTED)))
+
+    def _audit(self, before: object, load: Load, connections: int) -> None:
+        """Compare the books with the load.
+
+        The load ends while every connection may have one request under way, which the gateway answers and
+        writes down and the load no longer counts.
+        """
+        assert isinstance(before, tuple)
+        deadline = time.monotonic() + FLUSH_SECONDS
+        while True:
+            lines, counted = (now - then for now, then in zip(self._books(), before, strict=True))
+            if lines == counted and load.requests <= lines <= load.requests + connections:
+                return
+            if time.monotonic() > deadline:
+                raise Unfit(f"{load.requests} requests, but {lines} log lines and {counted} counted")
+            time.sleep(0.2)
+
+
+@contextlib.contextmanager
+def gateway(
+    folder: Path,
+    at: Address,
+    *,
+    idp_address: str,
+    issuer: str,
+    client: tuple[str, str] = ("sparekey", "not asked here"),
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Gateway]:
+    """Start the gateway in front of a provider."""
+    folder.mkdir(parents=True)
+    (folder / "policies.toml").write_text(POLICY)
+    (folder / "ca.pem").touch()
+    operations = free_port()
+    settings = folder / "sparekey.toml"
+    settings.touch(mode=0o600)
+    settings.write_text(
+        SETTINGS.format(
+            public=at.public,
+            port=at.port,
+            operations=operations,
+            idp_address=idp_address,
+            issuer=issuer,
+            client_id=client[0],
+            client_secret=client[1],
+            nobody=free_port(),
+            ca=folder / "ca.pem",
+            folder=folder,
+            key=base64.b64encode(secrets.token_bytes(32)).decode(),
+        )
+    )
+
+    def ready() -> bool:
+        address = f"http://127.0.0.1:{operations}/sparekey/health/ready"
+        with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=5) as answer:
+            return bool(answer.status == 200)
+        return False
+
+    log = folder / "log"
+    with service(
+        "Sparekey, link put in",
+        [PROGRAM, "serve", "--settings", settings],
+        port=at.port,
+        core=TESTED_CORE,
+        log=log,
+        ready=ready,
+        environment=environment,
+    ) as running:
+        yield Gateway(running, log, operations, settings)

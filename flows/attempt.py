@@ -1,0 +1,177 @@
+"""The facts of one attempt to get back in; its stage is derived from them, never stored."""
+
+import datetime as dt
+import enum
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from flows.records import Records
+from idp_plugin.base import Subject
+from store.expiring import Expiring
+
+_REFERENCE_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+
+
+class Stage(enum.StrEnum):
+    """Where an attempt stands."""
+
+    CHOOSE = "choose"
+    """A kind has to be chosen, for the first proof or for the next."""
+    PROVE = "prove"
+    """A challenge is open."""
+    NEW_PASSWORD = "new_password"  # noqa: S105 - a stage, not a password
+    """Everything is proved."""
+    DONE = "done"
+    """The password was written."""
+    OVER = "over"
+    """Ended without a password: too many wrong answers, refused, or its outcome is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """One gate passed."""
+
+    kind: str
+    authenticator_ids: tuple[str, ...]
+    """The authenticators that were shown to be held; more than one where a code went to several addresses."""
+    at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """The one question that is open; a newer one replaces it (S16)."""
+
+    kind: str
+    code_digest: str = field(repr=False)
+    """Keyed digest of the code; empty where nothing is sent."""
+    sent_at: dt.datetime
+    expires_at: dt.datetime
+    spent: bool = False
+    sent_to: tuple[str, ...] = ()
+    """Authenticators to which the code really left: written by the queue, empty for decoys."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One reset, from the typed name to the new password.
+
+    A decoy is an attempt without a person: it walks the same pages and never gets a proof.
+    """
+
+    id: str = field(repr=False)
+    purpose: str = "reset"
+    reference: str
+    """What pages, messages, audit and logs call this attempt, like `7K2M-PQ4D`; opens nothing."""
+    identifier: str = field(repr=False)
+    """As typed, for the directory; empty where it cannot be a name, which makes a decoy."""
+    typed: str
+    """Keyed digest of the normalised identifier: what visible limits count (S5)."""
+    browser: str = field(repr=False)
+    """Digest of the browser's secret: only that browser's proofs count (S15)."""
+    started_at: dt.datetime
+    expires_at: dt.datetime
+    answers_allowed: int
+    policy_version: int
+    policy_gates: int
+    """How many proofs strangers are told of: the most that any rule asks (S4)."""
+    policy_kinds: tuple[str, ...]
+    """Which kinds strangers are offered: those of all rules together (S4)."""
+
+    resolved: bool = False
+    """Whether the name was looked up; the pages never wait for it."""
+    subject: Subject | None = None
+    account: Subject | None = None
+    person_id: str | None = None
+    epoch: int = 0
+    """The person's epoch when looked up; a finished change raises it and voids all older attempts."""
+    own_gates: int = 0
+    own_kinds: tuple[str, ...] = ()
+    display_name: str = field(default="", repr=False)
+    names: tuple[str, ...] = field(default=(), repr=False)
+    """What the new password may not be: user name, mail name, names."""
+
+    challenge: Challenge | None = None
+    proofs: tuple[Proof, ...] = ()
+    wrong_answers: int = 0
+    claims: int = 0
+    """Claims given back because the directory refused the password; numbers the next claim."""
+    claimed_at: dt.datetime | None = None
+    outcome: Literal["", "written", "unknown", "refused"] = ""
+
+    @property
+    def is_decoy(self) -> bool:
+        """Whether nothing that is typed here can ever prove anything."""
+        return self.person_id is None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the attempt has an outcome."""
+        return bool(self.outcome)
+
+    @property
+    def gates(self) -> int:
+        """How many proofs are needed: the policy's most until the first proof, then the person's own."""
+        return self.own_gates if self.proofs else self.policy_gates
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Kinds that may be asked for now, in the policy's order; no kind proves twice."""
+        if not self.proofs:
+            return self.policy_kinds
+        proved = {proof.kind for proof in self.proofs}
+        return tuple(kind for kind in self.own_kinds if kind not in proved)
+
+    @property
+    def attempts_left(self) -> int:
+        """Wrong answers that may still be given."""
+        return max(self.answers_allowed - self.wrong_answers, 0)
+
+    @property
+    def stage(self) -> Stage:
+        """Where the attempt stands, by its facts."""
+        if self.outcome == "written":
+            return Stage.DONE
+        if self.outcome or not self.attempts_left:
+            return Stage.OVER
+        if self.proofs and len(self.proofs) >= self.gates:
+            return Stage.NEW_PASSWORD
+        if self.challenge and not self.challenge.spent:
+            return Stage.PROVE
+        return Stage.CHOOSE
+
+    def with_proof(self, proof: Proof) -> "Attempt":
+        """Return the attempt with one more proof and its challenge spent."""
+        challenge = replace(self.challenge, spent=True) if self.challenge else None
+        return replace(self, proofs=(*self.proofs, proof), challenge=challenge)
+
+
+class Attempts:
+    """Attempts in the expiring store; every change is a compare-and-set."""
+
+    def __init__(self, expiring: Expiring) -> None:
+        self._records = Records(expiring, "attempt", Attempt)
+
+    def create(self, attempt: Attempt, *, now: dt.datetime) -> None:
+        """Store a new attempt for as long as it lives."""
+        self._records.create(attempt.id, attempt, ttl=attempt.expires_at - now)
+
+    def read(self, attempt_id: str) -> Attempt | None:
+        """Return the attempt as it now stands, or None."""
+        return self._records.read(attempt_id)
+
+    def change(self, attempt_id: str, function: Callable[[Attempt], Attempt]) -> Attempt:
+        """Apply a pure function to the newest facts; see `Records.change`."""
+        return self._records.change(attempt_id, function)
+
+
+def new_id() -> str:
+    """Return 256 random bits as text."""
+    return secrets.token_urlsafe(32)
+
+
+def new_reference() -> str:
+    """Return eight letters and digits in two groups that people can read out: 40 bits."""
+    letters = "".join(secrets.choice(_REFERENCE_LETTERS) for _ in range(8))
+    return f"{letters[:4]}-{letters[4:]}"

@@ -1,0 +1,92 @@
+"""The signed-in person, and what the registration pages show them."""
+
+import datetime as dt
+from dataclasses import dataclass, field
+
+from enforcement.grace import Postponement
+from enforcement.policy import Rule
+from enforcement.requirement import Gap
+from idp_plugin.base import Subject
+
+# Source: RFC 8176 section 2: values of `amr` that mean something besides a password.
+_SECOND_FACTORS = frozenset({"mfa", "otp", "hwk", "swk", "sc", "pop", "fpt", "face", "iris", "retina", "vbm"})
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """The signed-in person, as the portal's own OIDC sign-in learnt it."""
+
+    subject: Subject
+    session: str = field(repr=False)
+    """Id of the portal session; a step-up proof counts in it alone."""
+    groups: frozenset[str] = frozenset()
+    roles: frozenset[str] = frozenset()
+    client_id: str = ""
+    """The relying party of the held sign-in, if any."""
+    amr: tuple[str, ...] = ()
+
+    @property
+    def has_second_factor(self) -> bool:
+        """Whether the identity provider states that more than a password was given."""
+        return not _SECOND_FACTORS.isdisjoint(self.amr)
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """One bound authenticator, as the pages show it to its owner."""
+
+    id: str
+    kind: str
+    masked: str
+    """Like `j•••@e•••.org`; empty for an app."""
+    confirmed_at: dt.datetime
+    trusted_from: dt.datetime
+    """From when it can prove something in a reset."""
+    provenance: str
+    number: int
+    suspended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a person has, and what the policy asks."""
+
+    rule: Rule | None
+    gap: Gap | None
+    """None where no rule covers the person; falsy where nothing is missing."""
+    postponement: Postponement | None
+    authenticators: tuple[Registered, ...]
+    """Oldest first."""
+    suggestions: tuple[str, ...]
+    """The person's own directory addresses that may be registered, in full."""
+    kinds: tuple[str, ...]
+    """What may be added now."""
+    proof_needed: bool
+    """Whether adding, changing or removing asks for a proof of an existing method first (S1)."""
+    frozen: bool = False
+    """Somebody said "this was not me": nothing can be changed until the helpdesk lifts it."""
+    username: str = ""
+    display_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """An answer is awaited."""
+
+    id: str
+    kind: str
+    masked: str
+    """Where the code went; for an address that is being bound, the address itself. Empty for an app."""
+    sent_at: dt.datetime
+    expires_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PendingTotp:
+    """A new seed waits to be confirmed."""
+
+    id: str
+    secret_base32: str = field(repr=False)
+    uri: str = field(repr=False)
+    """`otpauth://…` for the QR code."""
+    expires_at: dt.datetime

@@ -1,0 +1,131 @@
+"""Messages leave through the queue, after the response, and are tried again with growing waits."""
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from flows.errors import MessageNotSent
+from flows.messaging.message import Channel, Message, MessageKind
+from store.audit import AuditAction
+from store.database import Database
+from store.jobs import Jobs
+
+JOB = "message.send"
+TRIES = 8
+"""Over about 40 minutes."""
+FIRST_WAIT = dt.timedelta(seconds=20)
+_SENT = {
+    MessageKind.RESET_CODE: AuditAction.RESET_CODE_SENT,
+    MessageKind.REGISTRATION_CODE: AuditAction.REGISTRATION_CODE_SENT,
+    MessageKind.STEP_UP_CODE: AuditAction.REGISTRATION_CODE_SENT,
+    MessageKind.NOTICE: AuditAction.NOTICE_SENT,
+}
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posted:
+    """One message on the queue."""
+
+    message: Message = field(repr=False)
+    person_id: str | None
+    until: dt.datetime | None
+    """When it becomes useless: a code's end of life; None for notices."""
+    tries: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the job's body; the queue seals it."""
+        message = self.message
+        return {
+            "to": message.to,
+            "channel": message.channel,
+            "subject": message.subject,
+            "text": message.text,
+            "html": message.html,
+            "kind": message.kind.value,
+            "reference": message.reference,
+            "person": self.person_id,
+            "until": self.until.isoformat() if self.until else None,
+            "tries": self.tries,
+        }
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> "Posted":
+        """Read what `to_json` made."""
+        names = ("to", "channel", "subject", "text", "html", "reference")
+        message = Message(kind=MessageKind(body["kind"]), **{name: body[name] for name in names})
+        until = dt.datetime.fromisoformat(body["until"]) if body["until"] else None
+        return cls(message=message, person_id=body["person"], until=until, tries=body["tries"])
+
+
+class Dispatch:
+    """Puts messages on the queue and hands them to every channel of their name."""
+
+    def __init__(
+        self,
+        *,
+        jobs: Jobs,
+        database: Database,
+        channels: Mapping[str, Sequence[Channel]],
+        clock: Callable[[], dt.datetime],
+    ) -> None:
+        """Take the channels by name: all of a name get the message, the first one's failure counts."""
+        self._jobs = jobs
+        self._database = database
+        self._channels = channels
+        self._clock = clock
+
+    def post(self, message: Message, *, person_id: str | None, until: dt.datetime | None = None) -> None:
+        """Queue one message.
+
+        Args:
+            message: Complete.
+            person_id: Whose audit tells of it; None for nobody's.
+            until: Not to be sent from then on.
+        """
+        self._jobs.enqueue(JOB, Posted(message=message, person_id=person_id, until=until).to_json())
+
+    def deliver(self, body: Mapping[str, Any]) -> None:
+        """Run the job: send, or put it back with twice the wait."""
+        posted = Posted.from_json(body)
+        now = self._clock()
+        if posted.until and posted.until <= now:
+            self._record(posted, now, AuditAction.NOTICE_FAILED, "late")
+            return
+        try:
+            self._send(posted.message)
+        except MessageNotSent as error:
+            self._failed(posted, error, now)
+        else:
+            self._record(posted, now, _SENT[posted.message.kind], "")
+
+    def _send(self, message: Message) -> None:
+        channels = self._channels.get(message.channel, ())
+        if not channels:
+            raise MessageNotSent(permanent=True)
+        for channel in channels:
+            channel.send(message)
+
+    def _failed(self, posted: Posted, error: MessageNotSent, now: dt.datetime) -> None:
+        # The cause names the server's answer or the socket's error; the address is not in the type's name.
+        cause = type(error.__cause__).__name__
+        tries = posted.tries + 1
+        if error.permanent or tries >= TRIES:
+            _log.error("message_not_sent", kind=posted.message.kind.value, cause=cause, tries=tries)
+            self._record(posted, now, AuditAction.NOTICE_FAILED, "refused" if error.permanent else "gave_up")
+            return
+        _log.warning("message_waits", kind=posted.message.kind.value, cause=cause, tries=tries)
+        again = Posted(message=posted.message, person_id=posted.person_id, until=posted.until, tries=tries)
+        self._jobs.enqueue(JOB, again.to_json(), delay=FIRST_WAIT * 2 ** (tries - 1))
+
+    def _record(self, posted: Posted, now: dt.datetime, action: AuditAction, why: str) -> None:
+        detail = {"kind": posted.message.kind.value, "channel": posted.message.channel}
+        if why:
+            detail["why"] = why
+        with self._database.transaction() as transaction:
+            transaction.audit.record(
+                action, now=now, person_id=posted.person_id, reference=posted.message.reference, detail=detail
+            )

@@ -1,0 +1,472 @@
+"""The registration journey: bind, confirm, remove and postpone, as the signed-in person."""
+
+import contextlib
+import datetime as dt
+from collections.abc import Iterator, Sequence
+
+from enforcement.grace import Postponement, may_postpone
+from enforcement.requirement import Facts, gap
+from flows.authenticators import email_address, totp
+from flows.authenticators.registry import Kinds
+from flows.binding import (
+    LOST_WAITS,
+    require_not_shared,
+    require_room,
+    require_usable_address,
+    trusted_from,
+)
+from flows.errors import ProofRequired, Refused, UnusableAddress, WrongStage
+from flows.freezing import Freezing
+from flows.member import Member, Pending, PendingTotp, Registered, Status
+from flows.messaging.asked import Asked, browser_of
+from flows.messaging.dispatch import Dispatch
+from flows.messaging.message import MessageKind
+from flows.messaging.render import Render
+from flows.notifications import Notices, recipient
+from flows.pending import Question, Questions
+from flows.settings import LimitSettings
+from flows.standing import Standing, Standings
+from flows.step_up import StepUp
+from flows.throttle import Throttle, address_block
+from idp_plugin.base import Identity
+from store.audit import AuditAction
+from store.authenticators import Authenticator
+from store.database import Database, Transaction
+from store.vault import Vault
+
+__all__ = ["Member", "Pending", "PendingTotp", "Registered", "Registration", "Status"]
+
+
+class Registration:
+    """Everything that the registration pages call."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        vault: Vault,
+        standings: Standings,
+        kinds: Kinds,
+        questions: Questions,
+        step_up: StepUp,
+        freezing: Freezing,
+        throttle: Throttle,
+        dispatch: Dispatch,
+        render: Render,
+        notices: Notices,
+        limits: LimitSettings,
+        organisation: str,
+        sign_in_domains: Sequence[str] = (),
+        lost_waits: dt.timedelta = LOST_WAITS,
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            organisation: The name that an authenticator app shows.
+            sign_in_domains: See `MessagesSettings.sign_in_domains`.
+            lost_waits: See `binding.LOST_WAITS`; only the demo sets another.
+        """
+        self._database = database
+        self._vault = vault
+        self._standings = standings
+        self._kinds = kinds
+        self._questions = questions
+        self._step_up = step_up
+        self._freezing = freezing
+        self._throttle = throttle
+        self._dispatch = dispatch
+        self._render = render
+        self._notices = notices
+        self._limits = limits
+        self._organisation = organisation
+        self._sign_in_domains = tuple(sign_in_domains)
+        self._lost_waits = lost_waits
+
+    def status(self, member: Member, *, now: dt.datetime) -> Status:
+        """Return what a person has, and what the policy asks."""
+        rule = self._standings.rule(member)
+        identity = self._standings.identity_if_possible(member)
+        with self._database.reading() as transaction:
+            person = transaction.people.by_subject(member.subject.source, member.subject.id)
+            own = transaction.authenticators.of(person.id) if person else ()
+            postponements = transaction.people.postponements(person.id if person else "")
+        frozen = person is not None and person.frozen_at is not None
+        facts = Facts.from_authenticators(own, frozen=frozen)
+        return Status(
+            rule=rule,
+            gap=gap(rule, facts, now=now) if rule else None,
+            postponement=may_postpone(rule, postponements, now=now) if rule else None,
+            authenticators=tuple(self._registered(each) for each in own),
+            suggestions=self._suggestions(identity, own),
+            kinds=rule.register_kinds if rule and not frozen else (),
+            proof_needed=any(each.usable(now) for each in own) and not self._step_up.is_given(member),
+            frozen=frozen,
+            username=identity.username if identity else "",
+            display_name=identity.display_name if identity else "",
+        )
+
+    def begin_email(
+        self,
+        member: Member,
+        address: str,
+        *,
+        now: dt.datetime,
+        lost: bool = False,
+        replaces: str = "",
+        asked_from: str = "",
+        agent: str = "",
+    ) -> Pending:
+        """Send a code to an address that is to be bound.
+
+        Args:
+            member: Who.
+            address: As typed.
+            now: Aware UTC time.
+            lost: "I can use none of these any more": no proof is asked, and the new one waits (S1).
+            replaces: Id of the authenticator that goes when this one comes; never with `lost`.
+            asked_from: The client's address, told in the message as its block.
+            agent: The `User-Agent` field; only names from a fixed list are told.
+
+        Raises:
+            UnusableAddress: With `why`.
+            ProofRequired: Something usable is registered, and was not proved in this session.
+            TooSoon: Another code was asked for just now.
+            TooManyAttempts: This hour's codes are used up, for the person or for the address.
+            NotPossible: `frozen` or `not_covered`.
+            Unavailable: The directory does not answer.
+        """
+        standing = self._standings.read(member, now)
+        with self._audited_refusal(standing, now):
+            standing.require_kind("email")
+            standing.require_proof(lost=lost, replaces=replaces)
+            parsed = email_address.parse(address)
+            self._require_usable(member, standing, parsed, replaces)
+        self._throttle.code_to_destination(email_address.lookups(self._vault, parsed)[0], now)
+        self._throttle.code(f"person:{standing.person.id}", "bind", now)
+        question, code = self._questions.ask(
+            member,
+            "bind",
+            "email",
+            now=now,
+            sends_code=True,
+            secret=parsed.encode(),
+            lost=lost,
+            replaces=replaces,
+        )
+        asked = Asked(now, address_block(asked_from) if asked_from else "", browser_of(agent))
+        self._send(question, code, parsed, standing.person.id, asked)
+        return self._shown(question)
+
+    def begin_totp(
+        self, member: Member, *, now: dt.datetime, lost: bool = False, replaces: str = ""
+    ) -> PendingTotp:
+        """Make a seed for an authenticator app; raises as `begin_email`."""
+        standing = self._standings.read(member, now)
+        with self._audited_refusal(standing, now):
+            standing.require_kind("totp")
+            standing.require_proof(lost=lost, replaces=replaces)
+            require_room("totp", standing.without(replaces))
+        question, _ = self._questions.ask(
+            member,
+            "bind",
+            "totp",
+            now=now,
+            sends_code=False,
+            secret=totp.new_seed(),
+            lost=lost,
+            replaces=replaces,
+        )
+        return self._shown_totp(member, question)
+
+    def pending(self, member: Member, pending_id: str, *, now: dt.datetime) -> Pending | PendingTotp:
+        """Return an open binding or proof again, for a page that is shown anew.
+
+        Raises:
+            AttemptExpired: None such, or over.
+            CodeExpired: Too old.
+        """
+        question = self._questions.read(member, pending_id, now=now)
+        if question.purpose == "prove":
+            return self._step_up.shown(member, question, now)
+        return self._shown_totp(member, question) if question.kind == "totp" else self._shown(question)
+
+    def confirm(self, member: Member, pending_id: str, answer: str, *, now: dt.datetime) -> Registered:
+        """Check the code and bind what was begun; tell every address of the person.
+
+        Raises:
+            WrongCode: With `attempts_left`.
+            CodeExpired: Too old.
+            AttemptExpired: None such, answered before, or too many wrong answers.
+            UnusableAddress: Others, or this person, were faster.
+            ProofRequired: A usable method came into being meanwhile.
+            NotPossible: `frozen` or `not_covered`.
+        """
+        question = self._questions.read(member, pending_id, now=now, purpose="bind")
+        standing = self._standings.read(member, now)
+        standing.require_kind(question.kind)
+        standing.require_proof(lost=question.lost, replaces=question.replaces)
+        if not self._is_right(question, answer, now):
+            self._record(standing.person.id, AuditAction.REGISTRATION_CODE_REFUSED, question, now)
+            raise self._questions.wrong(question)
+        self._questions.close(question)
+        added = self._bind(member, standing, question, answer, now)
+        if added.usable(now):
+            # This session has just shown that it holds a method that counts.
+            self._step_up.give(member)
+        return self._registered(added)
+
+    def prove_begin(
+        self,
+        member: Member,
+        authenticator_id: str,
+        *,
+        now: dt.datetime,
+        asked_from: str = "",
+        agent: str = "",
+    ) -> Pending:
+        """Ask for a proof of an existing method; it then allows changes for ten minutes (S1).
+
+        Raises:
+            AttemptExpired: No such authenticator, or it proves nothing now.
+            TooSoon: Another code was asked for just now.
+            TooManyAttempts: This hour's codes are used up.
+            NotPossible: `frozen`.
+        """
+        return self._step_up.begin(member, authenticator_id, now=now, asked_from=asked_from, agent=agent)
+
+    def prove_confirm(self, member: Member, pending_id: str, answer: str, *, now: dt.datetime) -> None:
+        """Check the answer to `prove_begin`.
+
+        Raises:
+            WrongCode: With `attempts_left`.
+            CodeExpired: Too old, or used before.
+            AttemptExpired: None such, answered before, or too many wrong answers.
+            TooManyAttempts: This person's wrong answers of 24 hours are used up.
+            NotPossible: `frozen`.
+        """
+        self._step_up.confirm(member, pending_id, answer, now=now)
+
+    def remove(self, member: Member, authenticator_id: str, *, now: dt.datetime) -> None:
+        """Unbind an authenticator and tell every address of the person, the removed one included.
+
+        Raises:
+            ProofRequired: No existing method was proved in this session.
+            LastMethod: Less than the policy asks would be left.
+            AttemptExpired: No such authenticator.
+            NotPossible: `frozen` or `not_covered`.
+        """
+        standing = self._standings.read(member, now)
+        with self._audited_refusal(standing, now):
+            removed = standing.authenticator(authenticator_id)
+            if not standing.has_proved:
+                raise ProofRequired
+            standing.require_enough_without(removed, now)
+        reached = recipient(standing.person.id, self._standings.identity_if_possible(member), standing.own)
+        with self._database.transaction() as transaction:
+            transaction.authenticators.remove(removed.id)
+            transaction.audit.record(
+                AuditAction.REGISTRATION_AUTHENTICATOR_REMOVED,
+                now=now,
+                person_id=standing.person.id,
+                detail={"kind": removed.kind, "number": removed.number},
+            )
+        self._notices.method_removed(reached, method=removed.kind, now=now, reference="")
+
+    def confirm_all(self, member: Member, *, now: dt.datetime) -> None:
+        """Restart the clock of everything registered ("Looks good"); raises NotPossible when frozen."""
+        standing = self._standings.read(member, now)
+        with self._database.transaction() as transaction:
+            transaction.authenticators.confirm_all(standing.person.id, now=now)
+            transaction.people.clear_postponements(standing.person.id)
+            transaction.audit.record(
+                AuditAction.REGISTRATION_AUTHENTICATOR_CONFIRMED, now=now, person_id=standing.person.id
+            )
+
+    def postpone(self, member: Member, idp_session: str, *, now: dt.datetime) -> Postponement:
+        """Say "later" for one IdP session; saying it twice in one counts once.
+
+        Returns:
+            What remains of it.
+
+        Raises:
+            WrongStage: It may not be said any more, or there is no rule or session to say it to.
+        """
+        rule = self._standings.rule(member)
+        if rule is None or not idp_session:
+            raise WrongStage
+        with self._database.transaction() as transaction:
+            person = transaction.people.ensure(member.subject.source, member.subject.id, now=now)
+            before = transaction.people.postponements(person.id)
+            if not before.includes(idp_session):
+                if not may_postpone(rule, before, now=now).allowed:
+                    raise WrongStage
+                transaction.people.postpone(person.id, idp_session, now=now)
+                transaction.audit.record(
+                    AuditAction.SIGN_IN_GATE_POSTPONED,
+                    now=now,
+                    person_id=person.id,
+                    detail={"rule": rule.name},
+                )
+            after = transaction.people.postponements(person.id)
+        return may_postpone(rule, after, now=now)
+
+    def may_stop(self, reference: str) -> bool:
+        """Tell whether a reference from a notice is good, for the page with the button; changes nothing."""
+        return self._freezing.is_known(reference)
+
+    def stop_binding(self, reference: str, *, now: dt.datetime) -> bool:
+        """Freeze ("This was not me"); only ever called for a POST. True if the reference was good."""
+        return self._freezing.stop(reference, now=now)
+
+    def _require_usable(self, member: Member, standing: Standing, address: str, replaces: str) -> None:
+        identity = self._standings.identity(member)
+        own = standing.without(replaces)
+        require_usable_address(address, identity, own, self._sign_in_domains)
+        with self._database.reading() as transaction:
+            require_not_shared(transaction, email_address.lookups(self._vault, address), standing.rule)
+
+    def _is_right(self, question: Question, answer: str, now: dt.datetime) -> bool:
+        if question.kind == "totp":
+            return totp.matching_step(question.secret_bytes, answer, now) is not None
+        return self._questions.matches(question, answer)
+
+    def _bind(
+        self, member: Member, standing: Standing, question: Question, answer: str, now: dt.datetime
+    ) -> Authenticator:
+        identity = self._standings.identity_if_possible(member)
+        reached = recipient(standing.person.id, identity, standing.own)
+        with self._database.transaction(commit_on=(Refused,)) as transaction:
+            added = self._add(transaction, member, standing, question, now)
+            if question.kind == "totp":
+                step = totp.matching_step(question.secret_bytes, answer, now)
+                transaction.authenticators.use_step(added.id, step or 0)
+            if question.replaces:
+                transaction.authenticators.remove(question.replaces)
+            own = transaction.authenticators.of(standing.person.id)
+            if not gap(standing.rule, Facts.from_authenticators(own, frozen=False), now=now):
+                transaction.people.clear_postponements(standing.person.id)
+            self._audit_bound(transaction, standing, question, added, now)
+        self._notices.method_added(reached, method=added.kind, now=now, reference=question.reference)
+        return added
+
+    def _add(
+        self,
+        transaction: Transaction,
+        member: Member,
+        standing: Standing,
+        question: Question,
+        now: dt.datetime,
+    ) -> Authenticator:
+        lookups: Sequence[str] = ("",)
+        if question.kind == "email":
+            lookups = email_address.lookups(self._vault, question.secret_bytes.decode())
+            require_not_shared(transaction, lookups, standing.rule)
+        own = transaction.authenticators.of(standing.person.id)
+        require_room(question.kind, [each for each in own if each.id != question.replaces])
+        if any(each.kind == question.kind and each.secret == question.secret_bytes for each in own):
+            raise UnusableAddress("registered")
+        return transaction.authenticators.add(
+            standing.person.id,
+            question.kind,
+            question.secret_bytes,
+            now=now,
+            trusted_from=trusted_from(
+                standing.rule,
+                proved=standing.has_proved,
+                second_factor=member.has_second_factor,
+                lost=question.lost and standing.has_usable,
+                now=now,
+                lost_waits=self._lost_waits,
+            ),
+            provenance="self",
+            lookup=lookups[0],
+        )
+
+    def _audit_bound(
+        self,
+        transaction: Transaction,
+        standing: Standing,
+        question: Question,
+        added: Authenticator,
+        now: dt.datetime,
+    ) -> None:
+        transaction.audit.record(
+            AuditAction.REGISTRATION_AUTHENTICATOR_ADDED,
+            now=now,
+            person_id=standing.person.id,
+            reference=question.reference,
+            detail={
+                "kind": added.kind,
+                "number": added.number,
+                "trusted_from": added.trusted_from.isoformat(),
+                "proved": standing.has_proved,
+                "lost": question.lost,
+                "replaced": bool(question.replaces),
+            },
+        )
+
+    def _send(self, question: Question, code: str, address: str, person_id: str, asked: Asked) -> None:
+        draft = self._render.registration_code(
+            code, minutes=self._limits.code_minutes, asked=asked, reference=question.reference
+        )
+        message = draft.to(address, MessageKind.REGISTRATION_CODE, question.reference)
+        self._dispatch.post(message, person_id=person_id, until=question.expires_at)
+
+    def _shown(self, question: Question) -> Pending:
+        address = question.secret_bytes.decode()
+        return Pending(question.id, question.kind, address, question.asked_at, question.expires_at)
+
+    def _shown_totp(self, member: Member, question: Question) -> PendingTotp:
+        identity = self._standings.identity_if_possible(member)
+        uri = totp.uri(
+            question.secret_bytes,
+            account=identity.username if identity else member.subject.id,
+            organisation=self._organisation,
+        )
+        return PendingTotp(question.id, totp.base32(question.secret_bytes), uri, question.expires_at)
+
+    def _registered(self, authenticator: Authenticator) -> Registered:
+        return Registered(
+            id=authenticator.id,
+            kind=authenticator.kind,
+            masked=self._kinds[authenticator.kind].mask(authenticator.secret),
+            confirmed_at=authenticator.confirmed_at,
+            trusted_from=authenticator.trusted_from,
+            provenance=authenticator.provenance,
+            number=authenticator.number,
+            suspended=authenticator.suspended_at is not None,
+        )
+
+    def _suggestions(self, identity: Identity | None, own: Sequence[Authenticator]) -> tuple[str, ...]:
+        suggested: list[str] = []
+        for mail in identity.emails if identity else ():
+            with contextlib.suppress(UnusableAddress):
+                address = email_address.parse(mail)
+                require_usable_address(address, identity, own, self._sign_in_domains)
+                suggested.append(address)
+        return tuple(dict.fromkeys(suggested))
+
+    @contextlib.contextmanager
+    def _audited_refusal(self, standing: Standing, now: dt.datetime) -> Iterator[None]:
+        try:
+            yield
+        except Refused as error:
+            detail = {"why": getattr(error, "why", type(error).__name__)}
+            with self._database.transaction() as transaction:
+                transaction.audit.record(
+                    AuditAction.REGISTRATION_AUTHENTICATOR_REFUSED,
+                    now=now,
+                    person_id=standing.person.id,
+                    detail=detail,
+                )
+            raise
+
+    def _record(self, person_id: str, action: AuditAction, question: Question, now: dt.datetime) -> None:
+        with self._database.transaction() as transaction:
+            transaction.audit.record(
+                action,
+                now=now,
+                person_id=person_id,
+                reference=question.reference,
+                detail={"kind": question.kind},
+            )

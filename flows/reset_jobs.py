@@ -1,0 +1,156 @@
+"""What a reset does after its pages have answered: look the name up, send the code."""
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import structlog
+
+from flows.attempt import Attempt, Attempts, Challenge
+from flows.eligibility import Eligibility, Eligible
+from flows.errors import AttemptExpired
+from flows.messaging.asked import Asked
+from flows.messaging.dispatch import Dispatch
+from flows.messaging.message import MessageKind
+from flows.messaging.render import Render
+from flows.password_policy import names_of
+from flows.throttle import Throttle
+from idp_plugin.errors import IdpError
+from store.audit import AuditAction
+from store.authenticators import Authenticator
+from store.database import Database
+from store.expiring import Expiring
+
+_log = structlog.get_logger(__name__)
+
+
+class ResetJobs:
+    """The jobs of `flows.reset`."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        expiring: Expiring,
+        eligibility: Eligibility,
+        throttle: Throttle,
+        dispatch: Dispatch,
+        render: Render,
+        clock: Callable[[], dt.datetime],
+    ) -> None:
+        self._database = database
+        self._attempts = Attempts(expiring)
+        self._eligibility = eligibility
+        self._throttle = throttle
+        self._dispatch = dispatch
+        self._render = render
+        self._clock = clock
+
+    def resolve(self, body: Mapping[str, Any]) -> None:
+        """Look up whom the typed name means, and note it in the attempt; an error means: again later."""
+        attempt = self._attempts.read(body["attempt"])
+        if attempt is not None and not attempt.resolved:
+            self._resolve(attempt)
+
+    def deliver(self, body: Mapping[str, Any]) -> None:
+        """Send the code of the open challenge, if the person may have it; decoys get nothing."""
+        attempt = self._attempts.read(body["attempt"])
+        if attempt is None:
+            return
+        attempt = attempt if attempt.resolved else self._resolve(attempt)
+        challenge = attempt.challenge
+        if challenge is None or not self._is_due(attempt, challenge, body["digest"]):
+            return
+        receivers = self._receivers(attempt, challenge.kind)
+        if receivers and self._mark(attempt, challenge, receivers):
+            self._post(attempt, challenge, receivers, body)
+
+    def _resolve(self, attempt: Attempt) -> Attempt:
+        try:
+            eligible = self._eligibility.find(attempt.identifier, self._clock())
+        except IdpError as error:
+            _log.warning("reset_not_resolved", reference=attempt.reference, cause=type(error).__name__)
+            raise
+        return self._attempts.change(attempt.id, lambda facts: _resolved(facts, eligible))
+
+    def _is_due(self, attempt: Attempt, challenge: Challenge, digest: str) -> bool:
+        if attempt.is_decoy or attempt.finished or challenge.spent or challenge.sent_to:
+            return False
+        return challenge.code_digest == digest and challenge.expires_at > self._clock()
+
+    def _receivers(self, attempt: Attempt, kind: str) -> tuple[Authenticator, ...]:
+        """Return the usable authenticators that the person's silent budget still reaches (S5)."""
+        now = self._clock()
+        person_id = attempt.person_id or ""
+        with self._database.reading() as transaction:
+            usable = self._eligibility.usable(transaction, attempt, kind, now)
+        receivers = tuple(
+            each for each in usable if self._throttle.code_to_person(person_id, attempt.purpose, now)
+        )
+        if len(receivers) < len(usable):
+            self._record_limit(attempt, now)
+        return receivers
+
+    def _mark(self, attempt: Attempt, challenge: Challenge, receivers: tuple[Authenticator, ...]) -> bool:
+        """Note who gets the code before it leaves: only what was sent can prove anything."""
+        sent_to = tuple(each.id for each in receivers)
+
+        def mark(facts: Attempt) -> Attempt:
+            if facts.challenge is None or facts.challenge.code_digest != challenge.code_digest:
+                raise AttemptExpired
+            return replace(facts, challenge=replace(facts.challenge, sent_to=sent_to))
+
+        try:
+            self._attempts.change(attempt.id, mark)
+        except AttemptExpired:
+            # A newer code was asked for meanwhile, or the attempt is gone: this one is void.
+            return False
+        return True
+
+    def _post(
+        self,
+        attempt: Attempt,
+        challenge: Challenge,
+        receivers: tuple[Authenticator, ...],
+        body: Mapping[str, Any],
+    ) -> None:
+        draft = self._render.reset_code(
+            body["code"],
+            name=attempt.display_name,
+            minutes=round((challenge.expires_at - challenge.sent_at).total_seconds() / 60),
+            asked=Asked.from_json(body["asked"]),
+            reference=attempt.reference,
+        )
+        for receiver in receivers:
+            message = draft.to(receiver.secret.decode(), MessageKind.RESET_CODE, attempt.reference)
+            self._dispatch.post(message, person_id=attempt.person_id, until=challenge.expires_at)
+
+    def _record_limit(self, attempt: Attempt, now: dt.datetime) -> None:
+        with self._database.transaction() as transaction:
+            transaction.audit.record(
+                AuditAction.RESET_LIMIT_REACHED,
+                now=now,
+                person_id=attempt.person_id,
+                reference=attempt.reference,
+                detail={"limit": "messages"},
+            )
+
+
+def _resolved(facts: Attempt, eligible: Eligible | None) -> Attempt:
+    if facts.resolved:
+        return facts
+    if eligible is None:
+        return replace(facts, resolved=True)
+    return replace(
+        facts,
+        resolved=True,
+        subject=eligible.identity.subject,
+        account=eligible.identity.account,
+        person_id=eligible.person.id,
+        epoch=eligible.person.epoch,
+        own_gates=eligible.rule.reset,
+        own_kinds=eligible.kinds,
+        display_name=eligible.identity.display_name,
+        names=names_of(eligible.identity),
+    )

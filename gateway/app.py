@@ -1,0 +1,249 @@
+"""The composition root: the one place where the parts are put together.
+
+``build`` opens everything that a set of settings names; ``create_app`` is the Flask application of our own
+pages, plain WSGI; ``Sparekey.start`` puts the plane in front of both.
+"""
+
+import base64
+import binascii
+import contextlib
+import datetime as dt
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import structlog
+from flask import Flask
+from prometheus_client import REGISTRY
+
+from enforcement.breaker import Breaker
+from enforcement.current_policy import adopt
+from enforcement.gate import Gate
+from gateway.messages import channels
+from gateway.operations import create_operations
+from gateway.pages.blueprints import register_pages
+from gateway.plane.assembly import Intercepting, assemble, redirect_uri
+from gateway.plane.observe import Observer
+from gateway.plane.rim import OperationsListener, Plane
+from gateway.portal_session import PortalSessions
+from gateway.providers import Provider, open_provider
+from gateway.recovery import build_recovery
+from gateway.services import EXTENSION, Clock, Services, system_clock
+from gateway.settings import Settings, SettingsInvalid
+from gateway.signin import PortalSignIn
+from idp_plugin.errors import IdpUnavailable
+from store.counters import Counters
+from store.database import Database
+from store.expiring import Expiring
+from store.jobs import Jobs
+from store.valkey import EmbeddedValkey
+from store.vault import Vault
+
+log = structlog.get_logger("sparekey.gateway")
+
+
+def create_app(services: Services) -> Flask:
+    """Return Sparekey's own pages as a WSGI application."""
+    app = Flask("gateway", static_folder=None)
+    app.extensions[EXTENSION] = services
+    register_pages(app)
+    return app
+
+
+@dataclass(slots=True, kw_only=True)
+class Sparekey:
+    """A gateway with all its parts open; `start` makes it listen."""
+
+    services: Services
+    provider: Provider
+    app: Flask
+    intercepting: Intercepting
+    _plane: Plane | None = field(default=None, init=False)
+    _operations: OperationsListener | None = field(default=None, init=False)
+
+    @property
+    def port(self) -> int:
+        """The port of the plane once started."""
+        return self._plane.port if self._plane else 0
+
+    @property
+    def operations_port(self) -> int:
+        """The port of health and metrics once started; 0 where they are off."""
+        return self._operations.port if self._operations else 0
+
+    async def start(self, *, log_descriptor: int | None = 2) -> None:
+        """Listen.
+
+        Raises:
+            OSError: An address is taken.
+        """
+        settings = self.services.settings
+        observer = Observer(log_descriptor)
+        self._plane = Plane(
+            settings.gateway,
+            idp_address=settings.idp.address,
+            tls_ca=settings.idp.tls_ca,
+            application=self.app,
+            interceptor=self.intercepting.interceptor,
+            observer=observer,
+        )
+        await self._plane.start()
+        if settings.gateway.operations:
+            self._operations = OperationsListener(
+                settings.gateway, application=self._operations_app(), observer=Observer(None)
+            )
+            await self._operations.start()
+
+    async def stop(self) -> None:
+        """Stop listening and end what is in flight."""
+        if self._plane:
+            await self._plane.stop()
+        if self._operations:
+            await self._operations.stop()
+
+    def _operations_app(self) -> Flask:
+        services = self.services
+        probes = {"database": services.database.ping, "expiring": services.expiring.ping}
+        return create_operations(services.settings.gateway.prefix, probes, REGISTRY)
+
+
+@contextlib.contextmanager
+def build(
+    settings: Settings, *, clock: Clock = system_clock, patience: dt.timedelta = dt.timedelta(0)
+) -> Iterator[Sparekey]:
+    """Open every part that the settings name, and close them at the end.
+
+    Args:
+        patience: How long to wait for the identity provider's first answer.
+
+    Raises:
+        StoreError: A database does not answer, or is set up in a way that would lose claims.
+        PolicyInvalid: The policy document has problems.
+        IdpError: The identity provider does not answer, or not as the start-up check expects.
+    """
+    with contextlib.ExitStack() as stack:
+        yield _Opening(settings, clock, stack).sparekey(patience)
+
+
+def open_vault(settings: Settings) -> Vault:
+    """Return the key ring.
+
+    Raises:
+        SettingsInvalid: A key is not Base64.
+    """
+    try:
+        keys = [base64.b64decode(key.get_secret_value(), validate=True) for key in settings.vault.keys]
+    except binascii.Error as error:
+        raise SettingsInvalid([("vault.keys", "every key is 32 bytes in Base64")]) from error
+    return Vault(keys)
+
+
+def open_database(settings: Settings) -> Database:
+    """Return the database; nothing is opened yet."""
+    return Database(settings.database.url, open_vault(settings))
+
+
+class _Opening:
+    """Opens parts in order; the stack closes them in reverse."""
+
+    def __init__(self, settings: Settings, clock: Clock, stack: contextlib.ExitStack) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._close = stack.callback
+        self._database = open_database(settings)
+        self._close(self._database.dispose)
+        self._database.upgrade()
+        adopt(self._database, settings.policies.file.read_text("utf-8"), author="file", now=clock())
+        url = self._expiring_url()
+        self._expiring = Expiring(url, open_vault(settings))
+        self._close(self._expiring.close)
+        self._jobs = Jobs(url, self._expiring.vault)
+        self._close(self._jobs.stop)
+        self._gate = Gate(self._database, breaker=Breaker([self._database.ping, self._expiring.ping]))
+        self._provider = open_provider(settings)
+        self._close(self._provider.close)
+
+    def sparekey(self, patience: dt.timedelta) -> Sparekey:
+        """Return the gateway, once the identity provider answered as expected."""
+        intercepting = self._intercepting(patience)
+        services = self._services(intercepting)
+        return Sparekey(
+            services=services, provider=self._provider, app=create_app(services), intercepting=intercepting
+        )
+
+    def _intercepting(self, patience: dt.timedelta) -> Intercepting:
+        gateway = self._settings.gateway
+        executor = ThreadPoolExecutor(gateway.threads, thread_name_prefix="decide")
+        self._close(executor.shutdown)
+        # Security: a gateway whose silent check does not work would let everybody pass (S10).
+        return _patiently(
+            patience,
+            lambda: assemble(
+                gateway,
+                provider=self._provider.oidc,
+                gate=self._gate,
+                database=self._database,
+                expiring=self._expiring,
+                executor=executor,
+                clock=self._clock,
+            ),
+        )
+
+    def _services(self, intercepting: Intercepting) -> Services:
+        settings = self._settings
+        counters = Counters(self._expiring)
+        recovery = build_recovery(
+            settings,
+            database=self._database,
+            expiring=self._expiring,
+            counters=counters,
+            jobs=self._jobs,
+            policies=self._gate.current_policy,
+            provider=self._provider,
+            channels=channels(settings, self._clock),
+            clock=self._clock,
+        )
+        signin = PortalSignIn(
+            self._provider.oidc,
+            self._expiring,
+            redirect_uri=redirect_uri(settings.gateway),
+            on_logout=intercepting.recogniser.forget,
+        )
+        return Services(
+            settings=settings,
+            clock=self._clock,
+            vault=self._expiring.vault,
+            database=self._database,
+            expiring=self._expiring,
+            counters=counters,
+            jobs=self._jobs,
+            gate=self._gate,
+            reset=recovery.reset,
+            registration=recovery.registration,
+            work=recovery.work,
+            holds=intercepting.holds,
+            signin=signin,
+            portal_sessions=PortalSessions(self._expiring),
+        )
+
+    def _expiring_url(self) -> str:
+        redis = self._settings.redis
+        if redis.url != "embedded":
+            return redis.url
+        valkey = EmbeddedValkey(redis.directory)
+        self._close(valkey.stop)
+        return valkey.start()
+
+
+def _patiently(patience: dt.timedelta, ask: Callable[[], Intercepting]) -> Intercepting:
+    """Ask again every second while the provider does not answer, for as long as patience lasts."""
+    deadline = time.monotonic() + patience.total_seconds()
+    while True:
+        try:
+            return ask()
+        except IdpUnavailable:
+            if time.monotonic() >= deadline:
+                raise
+            log.warning("identity_provider_awaited")
+            time.sleep(1)

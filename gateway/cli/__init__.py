@@ -1,0 +1,1 @@
+"""The commands. ``main`` names them; each module is one command or one family of them."""

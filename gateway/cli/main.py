@@ -1,0 +1,46 @@
+"""`sparekey`: the list of commands."""
+
+import importlib
+import sys
+
+import click
+
+COMMANDS = {
+    "serve": "gateway.cli.serve",
+    "worker": "gateway.cli.worker",
+    "demo": "gateway.cli.demo",
+    "check": "gateway.cli.check",
+    "database": "gateway.cli.database",
+    "keys": "gateway.cli.keys",
+}
+"""Name and module; each module holds a click command called `command`."""
+
+
+class LazyGroup(click.Group):
+    """Imports a command only when it is asked for: `sparekey --help` stays instant."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of the table."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one command."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(COMMANDS[cmd_name]).command
+        return command
+
+
+@click.command(cls=LazyGroup)
+@click.version_option(package_name="sparekey")
+def main() -> None:
+    """Make sure that people can get back in.
+
+    Exit status: 0 done, 1 refused or failed, 2 wrong usage.
+    """
+
+
+if __name__ == "__main__":
+    sys.exit(main())

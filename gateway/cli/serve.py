@@ -1,0 +1,52 @@
+"""`sparekey serve`: the gateway."""
+
+import asyncio
+import datetime as dt
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gateway.cli.options import load_or_exit, secrets_directory, settings_file
+
+if TYPE_CHECKING:
+    from gateway.app import Sparekey
+
+
+@click.command()
+@settings_file
+@secrets_directory
+def command(settings_path: Path, secrets: Path | None) -> None:
+    """Run the gateway until it is told to stop.
+
+    It opens only after the identity provider answered the start-up check as expected.
+    """
+    import uvloop
+
+    from gateway.app import build
+    from gateway.logs import configure
+    from idp_plugin.errors import IdpError
+
+    settings = load_or_exit(settings_path, secrets)
+    configure()
+    try:
+        with build(settings, patience=dt.timedelta(minutes=1)) as sparekey:
+            sparekey.services.jobs.start_thread()
+            uvloop.run(_serve(sparekey))
+            sparekey.services.jobs.stop()
+    except IdpError as error:
+        raise click.ClickException(f"identity provider: {error}") from error
+
+
+async def _serve(sparekey: "Sparekey") -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await sparekey.start()
+    click.echo(
+        f"serving {sparekey.services.settings.gateway.public} on {sparekey.services.settings.gateway.listen}"
+    )
+    await stop.wait()
+    await sparekey.stop()

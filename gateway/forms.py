@@ -1,0 +1,130 @@
+"""What people fill in. Forms know shapes and sizes; every rule lives in flows."""
+
+import re
+import unicodedata
+
+from flask_babel import lazy_gettext as _
+from flask_wtf import FlaskForm
+from wtforms import Field, HiddenField, PasswordField, RadioField, StringField
+from wtforms.validators import DataRequired, InputRequired, Length, ValidationError
+
+IDENTIFIER_LENGTH = 256
+PASSWORD_LENGTH = 1024
+ADDRESS_LENGTH = 254
+
+
+def without_marks(value: str | None) -> str:
+    """Drop what pasting adds unseen: blanks around, direction marks, zero-width characters."""
+    return "".join(c for c in value or "" if unicodedata.category(c) != "Cf").strip()
+
+
+def digits_only(value: str | None) -> str:
+    """Turn a typed code into plain digits: "123 456", "123-456" and full-width digits are all fine."""
+    folded = unicodedata.normalize("NFKC", without_marks(value))
+    plain = "".join(str(unicodedata.digit(c)) if c.isdecimal() else c for c in folded)
+    return re.sub(r"[\s.\-]", "", plain)
+
+
+class Form(FlaskForm):  # type: ignore[misc]  # the library has no types
+    """Every form of ours."""
+
+
+class NoControlCharacters:
+    """Refuses what no keyboard types: NUL, escapes, line breaks."""
+
+    def __call__(self, form: Form, field: Field) -> None:
+        """Raise with a sentence where such a character is present."""
+        del form
+        if any(unicodedata.category(c) in {"Cc", "Cs"} for c in field.data or ""):
+            raise ValidationError(_("Remove the characters that cannot be seen, or type it again"))
+
+
+class SixDigits:
+    """Refuses what cannot be a code at all, before it counts as a wrong answer."""
+
+    def __call__(self, form: Form, field: Field) -> None:
+        """Raise with a sentence unless six digits are left."""
+        del form
+        if not re.fullmatch(r"[0-9]{6}", field.data or ""):
+            raise ValidationError(_("Enter the 6 digits of the code"))
+
+
+class IdentifierForm(Form):
+    """Who lost the password."""
+
+    identifier = StringField(
+        _("User name or e-mail address"),
+        filters=[without_marks],
+        validators=[
+            DataRequired(_("Enter your user name or e-mail address")),
+            Length(max=IDENTIFIER_LENGTH, message=_("Enter at most 256 characters")),
+            NoControlCharacters(),
+        ],
+    )
+    work = HiddenField()
+    ticket = HiddenField()
+    return_to = HiddenField()
+
+
+class KindForm(Form):
+    """Which of several ways to prove."""
+
+    kind = RadioField(
+        _("How do you want to prove that it is you?"),
+        validate_choice=False,
+        validators=[InputRequired(_("Choose one of the ways"))],
+    )
+
+
+class CodeForm(Form):
+    """A code, sent or shown by an app."""
+
+    code = StringField(
+        _("Code"),
+        filters=[digits_only],
+        validators=[DataRequired(_("Enter the 6 digits of the code")), SixDigits()],
+    )
+
+
+class NewPasswordForm(Form):
+    """A new password; `again` is only there where no script can show what was typed."""
+
+    password = PasswordField(
+        _("New password"),
+        validators=[
+            InputRequired(_("Enter a new password")),
+            Length(max=PASSWORD_LENGTH, message=_("Enter a shorter password")),
+        ],
+    )
+    again = PasswordField(_("The same password again"))
+
+    def validate_again(self, field: Field) -> None:
+        """Compare the two where both were asked."""
+        if field.raw_data and field.data != self.password.data:
+            raise ValidationError(_("The two passwords differ. Type the same one twice"))
+
+
+class AddressForm(Form):
+    """Which address to register: one that the directory knows, or another."""
+
+    suggestion = RadioField(_("Which address should it be?"), validate_choice=False)
+    address = StringField(
+        _("E-mail address"),
+        filters=[without_marks],
+        validators=[
+            Length(max=ADDRESS_LENGTH, message=_("Enter at most 254 characters")),
+            NoControlCharacters(),
+        ],
+    )
+
+    def chosen(self) -> str:
+        """Return the address that was meant; empty where none was."""
+        return (
+            str(self.suggestion.data)
+            if self.suggestion.data not in {None, "", "other"}
+            else str(self.address.data)
+        )
+
+
+class ButtonForm(Form):
+    """A button and nothing else."""

@@ -1,0 +1,107 @@
+"""The provider's answers to our own client, and signing out."""
+
+import secrets
+
+import structlog
+from flask import Blueprint, redirect, render_template, request
+from flask.typing import ResponseReturnValue
+
+from gateway.cookies import Cookie, drop_cookie, set_cookie
+from gateway.errors import page_of_stop
+from gateway.forms import ButtonForm
+from gateway.pages.answers import as_response, browser_digest
+from gateway.pages.portal import current_session, session_token
+from gateway.plane.observe import new_reference
+from gateway.portal_session import LIFETIME, PortalSession
+from gateway.services import services
+from gateway.signin import SignedIn, SignInRefused
+from store.audit import AuditAction
+
+pages = Blueprint("signing_in", __name__)
+log = structlog.get_logger("sparekey.pages")
+
+
+@pages.get("/oidc/callback")
+def callback() -> ResponseReturnValue:
+    """Take the provider's answer, start a portal session, go on to where the person was going."""
+    answer = {name: values[0] for name, values in request.args.lists() if len(values) == 1}
+    try:
+        signed_in = services().signin.finish(answer, browser=browser_digest(), now=services().clock())
+    except SignInRefused as refused:
+        return _refused(refused)
+    # Security: the old token dies with the sign-in, whoever planted it.
+    services().portal_sessions.end(session_token())
+    token = services().portal_sessions.start(_session(signed_in))
+    _record(AuditAction.PORTAL_SIGNED_IN, signed_in.subject.source, signed_in.subject.id)
+    response = as_response(redirect(signed_in.next_path, 303))
+    set_cookie(response, services().settings.gateway, Cookie.SESSION, token)
+    return response
+
+
+@pages.get("/oidc/logout")
+def ask_to_sign_out() -> ResponseReturnValue:
+    """Ask before signing out, or say that nobody is signed in."""
+    return render_template("signed_out.html", form=ButtonForm(formdata=None), session=current_session())
+
+
+@pages.post("/oidc/logout")
+def sign_out() -> ResponseReturnValue:
+    """End the portal session, then lead to the provider's own sign-out."""
+    session, settings = current_session(), services().settings.gateway
+    services().portal_sessions.end(session_token())
+    if session:
+        _record(AuditAction.PORTAL_SIGNED_OUT, session.subject.source, session.subject.id)
+    back = f"{settings.public}{settings.prefix}/oidc/logout"
+    response = as_response(redirect(services().signin.sign_out_address(back) or back, 303))
+    drop_cookie(response, settings, Cookie.SESSION)
+    return response
+
+
+@pages.post("/oidc/backchannel-logout")
+def backchannel_logout() -> ResponseReturnValue:
+    """End the portal sessions of a session that ended at the provider.
+
+    Source: OpenID Connect Back-Channel Logout 1.0 section 2.8: 200, or 400 where the token is not good.
+    """
+    now = services().clock()
+    try:
+        ended = services().signin.logged_out(request.form.get("logout_token", ""), now=now)
+    except SignInRefused as refused:
+        log.warning("backchannel_logout_refused", why=refused.why)
+        return {"error": "invalid_request"}, 400
+    services().portal_sessions.end_at_provider(ended.subject, ended.issuer, ended.idp_session, now=now)
+    if ended.subject:
+        _record(AuditAction.PORTAL_SIGNED_OUT, ended.subject.source, ended.subject.id)
+    return "", 200
+
+
+def _session(signed_in: SignedIn) -> PortalSession:
+    now = services().clock()
+    return PortalSession(
+        id=secrets.token_hex(16),
+        subject=signed_in.subject,
+        idp_session=signed_in.idp_session,
+        username=signed_in.username,
+        display_name=signed_in.display_name,
+        groups=signed_in.groups,
+        roles=signed_in.roles,
+        amr=signed_in.amr,
+        started_at=now,
+        expires_at=now + LIFETIME,
+    )
+
+
+def _refused(refused: SignInRefused) -> ResponseReturnValue:
+    reference = new_reference()
+    log.warning("portal_sign_in_refused", why=refused.why, reference=reference)
+    with services().database.transaction() as transaction:
+        transaction.audit.record(
+            AuditAction.PORTAL_SIGN_IN_REFUSED, now=services().clock(), reference=reference
+        )
+    return page_of_stop("sign_in_refused", 400, reference=reference)
+
+
+def _record(action: AuditAction, source: str, subject: str) -> None:
+    with services().database.transaction() as transaction:
+        person = transaction.people.by_subject(source, subject)
+        transaction.audit.record(action, now=services().clock(), person_id=person.id if person else None)

@@ -1,0 +1,126 @@
+"""One OIDC authorization request: what its answer is matched by, and how it may be sent again.
+
+Pure. Source: OpenID Connect Core 1.0 section 3.1.2.1; RFC 6749 section 3.1 (no parameter twice).
+"""
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, quote, unquote_plus
+
+LONGEST_TARGET = 8192
+"""A longer one is not remembered: its sign-in is released by the parked answer or started again."""
+
+SESSION_PARAMETER = "sparekey_session"
+"""Added to a rewritten replay: a digest of the IdP session that the held answer belonged to. An answer to
+it from another session is never handed on, because the request no longer asks for a fresh sign-in."""
+
+OPAQUE = frozenset({"request", "request_uri"})
+"""What counts is inside them, or was pushed before; what stands beside them is ignored by the IdP."""
+ASKS_AGAIN = frozenset({"max_age", "kc_action"})
+PROMPTS_AGAIN = frozenset({"login", "select_account", "consent", "create"})
+PROMPTS_STRIPPED = frozenset({"login", "select_account"})
+STATES_ASSURANCE = frozenset({"acr_values", "claims"})
+
+
+class ReleasePlan(enum.StrEnum):
+    """In which order a held answer is released (interception.md, decision 4)."""
+
+    EXACT = "exact"
+    """The same request again: the session answers it silently, with the same state and nonce."""
+    PARKED_THEN_EXACT = "parked_then_exact"
+    """The relying party asks for an assurance, which a second answer may state lower."""
+    PARKED_THEN_REWRITTEN = "parked_then_rewritten"
+    """The same request would ask for the password again."""
+    PARKED_ONLY = "parked_only"
+    """The request is unknown, or was pushed and is spent."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationRequest:
+    """A request that the identity provider accepted."""
+
+    target: str = field(repr=False)
+    """Path and query of the equivalent GET."""
+    client_id: str
+    redirect_uri: str = field(repr=False)
+    """As asked for; may carry a query of its own."""
+    state: str = field(repr=False)
+    prompts: frozenset[str]
+    plan: ReleasePlan
+    session_mark: str = field(default="", repr=False)
+    """The value of `SESSION_PARAMETER`, else empty."""
+
+    def is_answered_by(self, redirect_uri: str, state: str) -> bool:
+        """Tell whether an answer with these belongs to this request.
+
+        Args:
+            redirect_uri: The answer's target without query and fragment.
+        """
+        asked = self.redirect_uri.partition("#")[0].partition("?")[0]
+        return bool(asked) and asked == redirect_uri and self.state == state
+
+
+def read_request(target: bytes, body: bytes = b"") -> AuthorizationRequest | None:
+    """Read an authorization request, sent by GET, or by POST with a form.
+
+    Returns:
+        None where it is malformed, says anything twice, or is too long to keep.
+    """
+    path, _, query = target.partition(b"?")
+    raw = b"&".join(part for part in (query, body) if part)
+    if len(path) + len(raw) > LONGEST_TARGET:
+        return None
+    try:
+        pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, max_num_fields=100)
+        whole = f"{path.decode('ascii')}?{raw.decode('ascii')}"
+    except ValueError:
+        return None
+    parameters = dict(pairs)
+    if len(parameters) != len(pairs) or not parameters.get("client_id"):
+        return None
+    return AuthorizationRequest(
+        target=whole,
+        client_id=parameters["client_id"],
+        redirect_uri=parameters.get("redirect_uri", ""),
+        state=parameters.get("state", ""),
+        prompts=frozenset(parameters.get("prompt", "").split()),
+        plan=_plan(parameters.keys(), frozenset(parameters.get("prompt", "").split())),
+        session_mark=parameters.get(SESSION_PARAMETER, ""),
+    )
+
+
+def _plan(names: Iterable[str], prompts: frozenset[str]) -> ReleasePlan:
+    given = frozenset(names)
+    if given & OPAQUE:
+        return ReleasePlan.PARKED_ONLY
+    if given & ASKS_AGAIN or prompts & PROMPTS_AGAIN:
+        return ReleasePlan.PARKED_THEN_REWRITTEN
+    if given & STATES_ASSURANCE:
+        return ReleasePlan.PARKED_THEN_EXACT
+    return ReleasePlan.EXACT
+
+
+def rewritten(target: str, session_mark: str) -> str:
+    """Return a request that the session answers silently: without `max_age`, `kc_action`, fresh prompts.
+
+    `acr_values` and `claims` stay, and so does `prompt=consent` (S11). Honest, because the relying party
+    sees the true `auth_time`, and the answer that was held did prove the fresh sign-in.
+
+    Args:
+        session_mark: The keyed digest of the session that proved it.
+    """
+    path, _, query = target.partition("?")
+    kept = [again for pair in query.split("&") if (again := _rewritten_pair(pair))]
+    return f"{path}?{'&'.join([*kept, f'{SESSION_PARAMETER}={quote(session_mark)}'])}"
+
+
+def _rewritten_pair(pair: str) -> str:
+    name, _, value = pair.partition("=")
+    name = unquote_plus(name)
+    if name in ASKS_AGAIN or name == SESSION_PARAMETER:
+        return ""
+    if name != "prompt":
+        return pair
+    left = [prompt for prompt in unquote_plus(value).split() if prompt not in PROMPTS_STRIPPED]
+    return f"prompt={quote(' '.join(left))}" if left else ""

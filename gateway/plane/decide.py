@@ -1,0 +1,119 @@
+"""One authorization answer, decided: who it is, what the gate says, and what the browser gets.
+
+Blocking; runs in a worker thread.
+"""
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+import structlog
+
+from enforcement.decision import Deny, Interrupt, Release
+from enforcement.gate import Gate
+from gateway.plane import sign_in_pages
+from gateway.plane.ask_gate import ask_gate
+from gateway.plane.authorization_request import AuthorizationRequest
+from gateway.plane.faults import Faults
+from gateway.plane.hold import Holds
+from gateway.plane.loop_guard import LoopGuard
+from gateway.plane.observe import new_reference
+from gateway.plane.plane_cookies import Browser, PlaneCookies
+from gateway.plane.remembered import RememberedRequests
+from gateway.plane.sign_in_metrics import Outcome, count
+from gateway.plane.verdict import Headers, Pass, Replace, Verdict
+from idp_plugin.base import AuthorizationAnswer, Exchange, SignIn, SignInRecogniser, Unrecognised
+from idp_plugin.errors import IdpUnavailable
+from store.errors import StoreUnavailable
+
+log = structlog.get_logger("sparekey.interception")
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An authorization answer with everything that was known when it arrived."""
+
+    exchange: Exchange
+    answer: AuthorizationAnswer
+    browser: Browser
+    request: AuthorizationRequest | None
+    """The request whose own response this answer is; None where it must be looked up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decider:
+    """Decides about authorization answers."""
+
+    recogniser: SignInRecogniser
+    gate: Gate
+    holds: Holds
+    remembered: RememberedRequests
+    guard: LoopGuard
+    faults: Faults
+    cookies: PlaneCookies
+    hold_address: str
+    """Public address under which holds are shown: the origin, our prefix and `/hold`."""
+    clock: Callable[[], dt.datetime]
+
+    def decide(self, answered: Answered) -> Verdict:
+        """Return what the browser gets instead of, or as, the answer."""
+        sign_in: SignIn | None = None
+        try:
+            sign_in = self.recogniser.recognise(answered.exchange, answered.answer)
+            request = self._request(answered)
+            sign_in = replace(sign_in, client_id=request.client_id if request else "")
+            return self._ask(answered, request, sign_in)
+        except Unrecognised as unrecognised:
+            return self._stop(Outcome.UNRECOGNISED, sign_in_pages.UNVERIFIED, why=unrecognised.why)
+        except (StoreUnavailable, IdpUnavailable) as error:
+            return self.faults.answer(error, answered.exchange, sign_in, now=self.clock())
+
+    def _request(self, answered: Answered) -> AuthorizationRequest | None:
+        if answered.request:
+            return answered.request
+        state = answered.answer.parameters.get("state", "")
+        return self.remembered.matching(answered.browser.id, answered.answer.redirect_uri, state)
+
+    def _ask(self, answered: Answered, request: AuthorizationRequest | None, sign_in: SignIn) -> Verdict:
+        # Security: a request that we rewrote is answered for the session that was held, or for nobody (S11).
+        if request and request.session_mark and not self.holds.is_session_mark(request.session_mark, sign_in):
+            return self._stop(Outcome.WRONG_SESSION, sign_in_pages.ANOTHER_SESSION)
+        now = self.clock()
+        match ask_gate(self.gate, sign_in, now=now):
+            case Release(reason=reason):
+                count(Outcome.RELEASED)
+                covered = self.faults.satisfied(sign_in, now=now) if reason == "covered" else ()
+                return Pass(answered.browser.set_cookie + covered)
+            case Interrupt():
+                return self._hold(answered, request, sign_in, now)
+            case Deny(reason=reason):
+                return self._stop(Outcome.DENIED, sign_in_pages.DENIED, why=reason)
+            case never:
+                assert_never(never)
+
+    def _hold(
+        self, answered: Answered, request: AuthorizationRequest | None, sign_in: SignIn, now: dt.datetime
+    ) -> Verdict:
+        browser = answered.browser
+        if not self.guard.may_hold(browser.id, sign_in.client_id or answered.answer.redirect_uri):
+            return self._stop(
+                Outcome.LOOPED, sign_in_pages.LOOPED, keep_cookies=True, client_id=sign_in.client_id
+            )
+        hold = self.holds.keep(sign_in, answered.answer, request, answered.exchange, now=now)
+        count(Outcome.HELD)
+        fields: Headers = (
+            (b"Location", f"{self.hold_address}/{hold.id}".encode()),
+            (b"Cache-Control", b"no-store"),
+            (b"Referrer-Policy", b"no-referrer"),
+        )
+        cookies = browser.set_cookie + self.cookies.hold(hold.id, hold.secret)
+        return Replace(303, fields + cookies)
+
+    def _stop(
+        self, outcome: Outcome, page: tuple[int, str, str], *, keep_cookies: bool = False, **facts: str
+    ) -> Replace:
+        count(outcome)
+        reference = new_reference()
+        log.warning("sign_in_stopped", outcome=outcome.value, reference=reference, **facts)
+        return sign_in_pages.stopped(page, reference, keep_cookies=keep_cookies)

@@ -1,0 +1,120 @@
+"""What becomes of a sign-in while infrastructure is down (S10, S12; architecture rule 11)."""
+
+import datetime as dt
+from dataclasses import dataclass
+
+import structlog
+
+from enforcement import satisfied
+from enforcement.breaker import Breaker
+from enforcement.decision import Release
+from enforcement.gate import Gate
+from enforcement.policy import GroupsUnknown
+from gateway.plane import sign_in_pages
+from gateway.plane.observe import new_reference
+from gateway.plane.plane_cookies import PlaneCookies
+from gateway.plane.sign_in_metrics import Outcome, count, count_fault
+from gateway.plane.verdict import Headers, Pass, Verdict
+from idp_plugin.base import Exchange, SignIn
+from idp_plugin.errors import IdpUnavailable
+from store.audit import AuditAction
+from store.database import Database
+from store.errors import StoreError, StoreUnavailable
+from store.vault import Vault
+
+log = structlog.get_logger("sparekey.interception")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faults:
+    """Answers for sign-ins that could not be decided.
+
+    Security: a fault of one request never releases it. Breakers look for themselves, and only while one is
+    open does the policy's `on_fault` answer, or a claim that this very session was covered minutes ago.
+    """
+
+    gate: Gate
+    provider_breaker: Breaker
+    """Opens where the recogniser's `self_check` meets `IdpUnavailable`."""
+    database: Database
+    vault: Vault
+    cookies: PlaneCookies
+
+    def satisfied(self, sign_in: SignIn, *, now: dt.datetime) -> Headers:
+        """Return the cookie that says that this session was covered just now; nothing without a session."""
+        policy = self.gate.last_known_policy()
+        if policy is None or not sign_in.session_id:
+            return ()
+        subject = sign_in.subject
+        claim = satisfied.Satisfied(subject.source, subject.id, sign_in.session_id, policy.version, 0)
+        return self.cookies.satisfied(
+            satisfied.mint(claim, self.vault.signing_key(satisfied.PURPOSE), now=now)
+        )
+
+    def answer(
+        self,
+        error: StoreUnavailable | IdpUnavailable,
+        exchange: Exchange,
+        sign_in: SignIn | None,
+        *,
+        now: dt.datetime,
+    ) -> Verdict:
+        """Return what the browser gets, counted, audited and logged.
+
+        Args:
+            sign_in: None where the provider failed before anybody was recognised.
+        """
+        breaker = self.provider_breaker if isinstance(error, IdpUnavailable) else self.gate.breaker
+        outcome = self._outcome(exchange, sign_in, now) if breaker.failed() else Outcome.FAULT_DENIED
+        reference = new_reference()
+        count(outcome)
+        released = outcome is not Outcome.FAULT_DENIED
+        count_fault("release" if released else "deny")
+        log.error(
+            "sign_in_fault",
+            outcome=outcome.value,
+            reference=reference,
+            error=type(error).__name__,
+            alarm=True,
+        )
+        self._audit(reference, type(error).__name__, now, released=released)
+        return Pass() if released else sign_in_pages.stopped(sign_in_pages.OUTAGE, reference)
+
+    def _outcome(self, exchange: Exchange, sign_in: SignIn | None, now: dt.datetime) -> Outcome:
+        policy = self.gate.last_known_policy()
+        if policy is None:
+            return Outcome.FAULT_DENIED
+        if sign_in and self._was_covered(exchange, sign_in, policy.version, now):
+            return Outcome.SATISFIED
+        try:
+            rule = policy.rule_for(
+                groups=sign_in.groups if sign_in else None,
+                roles=None,
+                client_id=sign_in.client_id if sign_in else "",
+            )
+        except GroupsUnknown:
+            return Outcome.FAULT_DENIED
+        released = isinstance(self.gate.on_fault(rule), Release)
+        return Outcome.FAULT_RELEASED if released else Outcome.FAULT_DENIED
+
+    def _was_covered(
+        self, exchange: Exchange, sign_in: SignIn, policy_version: int, now: dt.datetime
+    ) -> bool:
+        keys = self.vault.verifying_keys(satisfied.PURPOSE)
+        tokens = self.cookies.satisfied_claims(exchange.request_headers)
+        claims = (satisfied.read(token, keys, now=now) for token in tokens[:1])
+        subject = sign_in.subject
+        return any(
+            claim is not None and claim.fits(subject.source, subject.id, sign_in.session_id, policy_version)
+            for claim in claims
+        )
+
+    def _audit(self, reference: str, error: str, now: dt.datetime, *, released: bool) -> None:
+        action = AuditAction.SIGN_IN_GATE_FAULT_DENIED
+        if released:
+            action = AuditAction.SIGN_IN_GATE_FAULT_RELEASED
+        try:
+            with self.database.transaction() as transaction:
+                transaction.audit.record(action, now=now, reference=reference, detail={"error": error})
+        except StoreError:
+            log.warning("fault_not_audited", reference=reference)

@@ -1,0 +1,281 @@
+"""Held sign-ins: kept under a secret that only one browser has, released at most once (S11).
+
+::
+
+    keep      the interceptor holds an answer; the browser gets the hold's id and its cookie
+    read      a page shows what is held
+    release   the gate is asked again; what was held is deleted, then delivered
+
+A page that releases by a form should not redirect from the form's own answer: browsers apply
+`form-action` to every redirect that follows, and the application may redirect on to anywhere.
+"""
+
+import datetime as dt
+import hashlib
+import hmac
+import json
+import secrets
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from enforcement.decision import Deny, Interrupt, Release
+from enforcement.gate import Gate
+from gateway.plane.ask_gate import ask_gate
+from gateway.plane.authorization_request import AuthorizationRequest, ReleasePlan, rewritten
+from gateway.plane.parked import Parked, pack, unpack
+from idp_plugin.base import AuthorizationAnswer, Exchange, SignIn, Subject
+from store.errors import SealBroken
+from store.expiring import Expiring
+from store.vault import Vault, open_with, seal_with
+
+HOLD = "hold"
+PARKED = "parked"
+HOLD_LIFETIME = dt.timedelta(minutes=30)
+PARKED_LIFETIME = dt.timedelta(seconds=55)
+"""Keycloak's `accessCodeLifespan` (60 s by default, fixed when the code is issued) less 5 s."""
+
+
+class HoldGone(Exception):
+    """Nothing is held under this id for this browser: expired, released already, or not its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptHold:
+    """A hold just made."""
+
+    id: str
+    secret: str = field(repr=False)
+    """For the browser's cookie only; kept nowhere else."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldSignIn:
+    """What waits for a person."""
+
+    id: str
+    sign_in: SignIn
+    application: str
+    """Origin of the relying party, or `scheme:` of an installed application; for showing."""
+    plan: ReleasePlan
+    held_at: dt.datetime
+    """Aware UTC."""
+    target: str = field(default="", repr=False)
+    """Path and query of the authorization request; empty where it is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """Send the browser to this address: the IdP answers anew and silently."""
+
+    location: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StartAgain:
+    """Nothing can be delivered: the person starts from the application (410)."""
+
+    application: str
+
+
+@dataclass(frozen=True, slots=True)
+class StillDue:
+    """The gate was asked again and does not release; the hold stays."""
+
+    decision: Interrupt | Deny
+
+
+@dataclass(frozen=True, slots=True)
+class SomebodyElse:
+    """The portal session is another person's, or of another IdP session; the hold stays."""
+
+
+Released = Replay | Parked | StartAgain | StillDue | SomebodyElse
+
+
+class Holds:
+    """Keeps and releases sign-ins.
+
+    Args:
+        public: The public origin; replays go there.
+        parked_lifetime: How long an answer's code is still good.
+    """
+
+    def __init__(
+        self,
+        *,
+        expiring: Expiring,
+        vault: Vault,
+        gate: Gate,
+        public: str,
+        parked_lifetime: dt.timedelta = PARKED_LIFETIME,
+    ) -> None:
+        self._expiring = expiring
+        self._vault = vault
+        self._gate = gate
+        self._public = public
+        self._parked_lifetime = parked_lifetime
+
+    def keep(
+        self,
+        sign_in: SignIn,
+        answer: AuthorizationAnswer,
+        request: AuthorizationRequest | None,
+        exchange: Exchange,
+        *,
+        now: dt.datetime,
+    ) -> KeptHold:
+        """Hold an answer; it is parked only where its request cannot simply be sent again.
+
+        Raises:
+            StoreUnavailable: Nothing is held.
+        """
+        hold = KeptHold(secrets.token_urlsafe(18), secrets.token_urlsafe(32))
+        held = HeldSignIn(
+            hold.id,
+            sign_in,
+            application_of(answer.redirect_uri),
+            request.plan if request else ReleasePlan.PARKED_ONLY,
+            now,
+            request.target if request else "",
+        )
+        if held.plan is not ReleasePlan.EXACT:
+            self._park(hold, exchange)
+        self._expiring.put(HOLD, hold.id, _dump(held, hold.secret), ttl=HOLD_LIFETIME)
+        return hold
+
+    def read(self, hold_id: str, secret: str) -> HeldSignIn:
+        """Return what is held, for the browser with the hold's cookie. Changes nothing.
+
+        Raises:
+            HoldGone: Expired, released, or the secret does not fit.
+            StoreUnavailable: Try later.
+        """
+        found = self._expiring.peek(HOLD, hold_id) if hold_id else None
+        return _load(hold_id, secret, found)
+
+    def release(
+        self, hold_id: str, secret: str, *, issuer: str, subject: str, session_id: str, now: dt.datetime
+    ) -> Released:
+        """Ask the gate again and, where it releases, delete what is held and say how to deliver it.
+
+        Args:
+            issuer, subject, session_id: Of the verified portal session of this browser.
+
+        Raises:
+            HoldGone: Expired, released before, or the secret does not fit.
+            StoreUnavailable: Nothing was released.
+        """
+        held = self.read(hold_id, secret)
+        theirs = held.sign_in
+        if (theirs.subject, theirs.session_id) != (Subject(issuer, subject), session_id):
+            return SomebodyElse()
+        decision = ask_gate(self._gate, theirs, now=now)
+        if not isinstance(decision, Release):
+            return StillDue(decision)
+        # Security: deleted first, so that it is delivered at most once, whoever else asks meanwhile (S11).
+        _load(hold_id, secret, self._expiring.take(HOLD, hold_id))
+        return self._deliver(held, secret, now)
+
+    def is_session_mark(self, mark: str, sign_in: SignIn) -> bool:
+        """Tell whether a rewritten replay's mark names the session of this sign-in."""
+        return self._vault.digest_matches(sign_in.session_id, "session", mark)
+
+    def _deliver(self, held: HeldSignIn, secret: str, now: dt.datetime) -> Released:
+        if held.plan is ReleasePlan.EXACT:
+            return Replay(self._public + held.target)
+        parked = self._take_parked(held, secret, now)
+        if parked:
+            return parked
+        if held.plan is ReleasePlan.PARKED_THEN_EXACT:
+            return Replay(self._public + held.target)
+        # Security: a request is rewritten only for a session that can be told from others (S11).
+        if held.plan is ReleasePlan.PARKED_THEN_REWRITTEN and held.sign_in.session_id:
+            mark = self._vault.digest(held.sign_in.session_id, "session")
+            return Replay(self._public + rewritten(held.target, mark))
+        return StartAgain(held.application)
+
+    def _park(self, hold: KeptHold, exchange: Exchange) -> None:
+        key = _parking_key(hold.secret)
+        sealed = seal_with(key, pack(exchange), f"{PARKED}:{hold.id}")
+        self._expiring.put(PARKED, hold.id, sealed, ttl=self._parked_lifetime)
+
+    def _take_parked(self, held: HeldSignIn, secret: str, now: dt.datetime) -> Parked | None:
+        sealed = self._expiring.take(PARKED, held.id)
+        if sealed is None or now - held.held_at >= self._parked_lifetime:
+            return None
+        try:
+            return unpack(open_with(_parking_key(secret), sealed, f"{PARKED}:{held.id}"))
+        except SealBroken:
+            return None
+
+
+def application_of(redirect_uri: str) -> str:
+    """Return what a person may be shown as the application: an origin, or the scheme of an installed one."""
+    try:
+        parts = urlsplit(redirect_uri)
+    except ValueError:
+        return ""
+    if parts.scheme in {"http", "https"} and parts.hostname:
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    return f"{parts.scheme}:" if parts.scheme else ""
+
+
+def _parking_key(secret: str) -> bytes:
+    """Return the key that only the hold's cookie carries (S11)."""
+    return HKDF(SHA256(), 32, salt=None, info=b"sparekey parked answer").derive(secret.encode())
+
+
+def _secret_digest(secret: str) -> str:
+    return hashlib.sha256(b"sparekey hold " + secret.encode()).hexdigest()
+
+
+def _dump(held: HeldSignIn, secret: str) -> bytes:
+    sign_in = held.sign_in
+    record = {
+        "secret": _secret_digest(secret),
+        "issuer": sign_in.subject.source,
+        "subject": sign_in.subject.id,
+        "session_id": sign_in.session_id,
+        "client_id": sign_in.client_id,
+        "username": sign_in.username,
+        "groups": None if sign_in.groups is None else sorted(sign_in.groups),
+        "amr": sign_in.amr,
+        "acr": sign_in.acr,
+        "verified_by": sign_in.verified_by,
+        "application": held.application,
+        "plan": held.plan,
+        "held_at": held.held_at.timestamp(),
+        "target": held.target,
+    }
+    return json.dumps(record).encode()
+
+
+def _load(hold_id: str, secret: str, found: bytes | None) -> HeldSignIn:
+    if found is None:
+        raise HoldGone
+    record: dict[str, Any] = json.loads(found)
+    if not hmac.compare_digest(record["secret"], _secret_digest(secret)):
+        raise HoldGone
+    groups = record["groups"]
+    sign_in = SignIn(
+        Subject(record["issuer"], record["subject"]),
+        record["session_id"],
+        record["client_id"],
+        username=record["username"],
+        groups=None if groups is None else frozenset(groups),
+        amr=tuple(record["amr"]),
+        acr=record["acr"],
+        verified_by=record["verified_by"],
+    )
+    return HeldSignIn(
+        hold_id,
+        sign_in,
+        record["application"],
+        ReleasePlan(record["plan"]),
+        dt.datetime.fromtimestamp(record["held_at"], dt.UTC),
+        record["target"],
+    )

@@ -1,0 +1,162 @@
+"""The answer to what the plane asks: is this response a sign-in, and what becomes of it?
+
+Read on in ``authorization_request`` and ``remembered`` (what was asked for), ``decide`` (who, and what the
+gate says), ``hold`` (kept and released), ``faults`` (when infrastructure fails), ``loop_guard``.
+"""
+
+import asyncio
+import re
+from concurrent.futures import Executor
+
+import structlog
+
+from gateway.plane import sign_in_pages
+from gateway.plane.authorization_request import AuthorizationRequest, read_request
+from gateway.plane.decide import Answered, Decider
+from gateway.plane.link import insert_link
+from gateway.plane.observe import new_reference
+from gateway.plane.plane_cookies import Browser, PlaneCookies
+from gateway.plane.remembered import RememberedRequests
+from gateway.plane.sign_in_metrics import PROMPT_NONE, SESSION_MISSES, Outcome, count
+from gateway.plane.verdict import Asked, Headers, Pass, Verdict
+from idp_plugin.authorization_answer import is_html, is_page
+from idp_plugin.base import Exchange, SignInRecogniser
+
+STATIC = (b".css", b".js", b".mjs", b".map", b".png", b".svg", b".ico", b".jpg", b".gif", b".woff", b".woff2")
+"""What never is a page at an identity provider; a page under such a name is decoded, or refused."""
+
+log = structlog.get_logger("sparekey.interception")
+
+
+class _Telling(dict[bytes, bytes | None]):
+    """The lower-case name of a field that may tell a sign-in, by each spelling met; None for all others."""
+
+    def __missing__(self, name: bytes) -> bytes | None:
+        lower = name.lower()
+        what = lower if lower in {b"content-type", b"location", b"refresh", b"set-cookie"} else None
+        if len(self) < 1024:
+            self[name] = what
+        return what
+
+
+_TELLING = _Telling()
+
+
+class Interception:
+    """The plane's `Interceptor`.
+
+    Args:
+        recogniser: `answer` and `sets_session` run on the event loop.
+        authorization_path: Path of the provider's authorization endpoint.
+        session_cookies: Names of the provider's session cookies.
+        executor: Where decisions wait for the stores and the provider.
+    """
+
+    def __init__(
+        self,
+        *,
+        recogniser: SignInRecogniser,
+        decider: Decider,
+        remembered: RememberedRequests,
+        cookies: PlaneCookies,
+        executor: Executor,
+        public: str,
+        prefix: str,
+        authorization_path: bytes,
+        session_cookies: tuple[bytes, ...],
+    ) -> None:
+        self._recogniser = recogniser
+        self._decider = decider
+        self._remembered = remembered
+        self._cookies = cookies
+        self._executor = executor
+        self._prefix = prefix
+        self._authorization_path = authorization_path
+        self._session_cookies = tuple(name + b"=" for name in session_cookies)
+        # Security: only what certainly stays at the public origin streams through unread (S8).
+        self._stays = re.compile(rb"(?:%b)?/(?![/\\])[!-\[\]-~]*" % re.escape(public.encode())).fullmatch
+
+    def wants_identity(self, asked: Asked) -> bool:
+        """Ask for an unencoded answer wherever a page may come."""
+        return not asked.target.partition(b"?")[0].endswith(STATIC)
+
+    def keeps_request_body(self, asked: Asked) -> bool:
+        """Keep the form of a posted authorization request."""
+        return asked.method == b"POST" and self._is_authorization(asked.target)
+
+    def needs_body(self, asked: Asked, status: int, headers: Headers) -> bool:
+        """Read pages, redirects that leave, responses that set a session or answer authorization requests."""
+        has_type = False
+        for name, value in headers:
+            what = _TELLING[name]
+            if what is None:
+                continue
+            if what == b"content-type":
+                has_type = True
+                if is_html(value):
+                    return True
+            elif what == b"location":
+                if self._stays(value) is None:
+                    return True
+            elif what == b"refresh" or value.startswith(self._session_cookies):
+                return True
+        # A browser may take a response without a type for a page.
+        return (status == 200 and not has_type) or self._is_authorization(asked.target)
+
+    async def examine(self, asked: Asked, exchange: Exchange) -> Verdict:
+        """Decide about one complete response."""
+        try:
+            return await self._examine(asked, exchange)
+        except Exception:
+            # Security: a failure of ours never lets an answer out (S10).
+            reference = new_reference()
+            log.exception("interception_failed", reference=reference)
+            count(Outcome.FAILED)
+            return sign_in_pages.stopped(sign_in_pages.FAILED, reference)
+
+    async def _examine(self, asked: Asked, exchange: Exchange) -> Verdict:
+        browser = self._cookies.browser(asked.headers)
+        request = self._accepted_request(exchange)
+        if request:
+            self._remembered.remember(browser.id, request)
+            if "none" in request.prompts:
+                PROMPT_NONE.inc()
+        answer = self._recogniser.answer(exchange)
+        if answer is None:
+            return self._no_answer(exchange, browser, request)
+        if request and not request.is_answered_by(answer.redirect_uri, answer.parameters.get("state", "")):
+            request = None
+        # Only a request that is answered on the spot can have been silent: what is remembered may be made up.
+        if request and "none" in request.prompts:
+            count(Outcome.UNASKED)
+            return Pass(browser.set_cookie)
+        answered = Answered(exchange, answer, browser, request)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._executor, self._decider.decide, answered
+        )
+
+    def _accepted_request(self, exchange: Exchange) -> AuthorizationRequest | None:
+        """Return the authorization request that this response answers, if the provider took it.
+
+        Security: a refused one is not remembered: anybody can name any client beside any address, and the
+        gate asks by client.
+        """
+        if exchange.status >= 400 or not self._is_authorization(exchange.target):
+            return None
+        return read_request(exchange.target, exchange.request_body)
+
+    def _no_answer(
+        self, exchange: Exchange, browser: Browser, request: AuthorizationRequest | None
+    ) -> Verdict:
+        if self._recogniser.sets_session(exchange):
+            SESSION_MISSES.inc()
+            reference = new_reference()
+            log.error("session_missed", alarm=True, reference=reference, status=exchange.status)
+            return sign_in_pages.stopped(sign_in_pages.UNVERIFIED, reference)
+        body = None
+        if exchange.response_body and is_page(exchange):
+            body = insert_link(exchange.response_body, target=exchange.target, prefix=self._prefix)
+        return Pass(browser.set_cookie if request else (), body)
+
+    def _is_authorization(self, target: bytes) -> bool:
+        return target.partition(b"?")[0] == self._authorization_path

@@ -1,0 +1,131 @@
+"""Authorization requests that browsers made, kept until their answers come (decision record 0007).
+
+In memory at once, in Valkey some milliseconds later: the sign-in page waits for neither. Look-ups ask
+memory first; what another gateway remembered comes from Valkey.
+"""
+
+import asyncio
+import datetime as dt
+import json
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
+
+import structlog
+
+from gateway.plane.authorization_request import AuthorizationRequest, read_request
+from gateway.plane.sign_in_metrics import UNSAVED_REQUESTS
+from store.errors import StoreError
+from store.expiring import Entry, Expiring
+
+KIND = "requests"
+KEPT_PER_BROWSER = 8
+LIFETIME = dt.timedelta(minutes=30)
+FLUSH_SECONDS = 0.02
+MOST_BROWSERS = 20_000
+FLUSHED_PER_SECOND = 200
+"""Anybody can make requests as a new browser; beyond this rate they stay in memory, so that a flood cannot
+fill Valkey: 200/s for half an hour, at 1 kB each, are 360 MB."""
+
+log = structlog.get_logger("sparekey.interception")
+
+
+class RememberedRequests:
+    """What each browser asked the identity provider for. Shared by the event loop and the threads.
+
+    Args:
+        executor: Where the flush waits for Valkey.
+    """
+
+    def __init__(
+        self,
+        expiring: Expiring,
+        executor: Executor,
+        *,
+        most_browsers: int = MOST_BROWSERS,
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._expiring = expiring
+        self._executor = executor
+        self._most = most_browsers
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._local: OrderedDict[str, tuple[tuple[AuthorizationRequest, float], ...]] = OrderedDict()
+        self._unflushed: list[Entry] = []
+        self._flushing: asyncio.Task[None] | None = None
+        self._second = 0
+        self._this_second = 0
+
+    def remember(self, browser: str, request: AuthorizationRequest) -> None:
+        """Keep a request that the identity provider accepted. Called on the event loop; does not wait."""
+        now = self._seconds()
+        with self._lock:
+            kept = self._local.get(browser, ())
+            self._local[browser] = ((request, now), *kept)[:KEPT_PER_BROWSER]
+            self._local.move_to_end(browser)
+            if len(self._local) > self._most:
+                self._local.popitem(last=False)
+        if not self._may_flush(int(now)):
+            UNSAVED_REQUESTS.inc()
+            return
+        value = json.dumps({"target": request.target}).encode()
+        self._unflushed.append(Entry(KIND, browser, value, KEPT_PER_BROWSER, LIFETIME))
+        if self._flushing is None or self._flushing.done():
+            self._flushing = asyncio.get_running_loop().create_task(self._flush())
+
+    def matching(self, browser: str, redirect_uri: str, state: str) -> AuthorizationRequest | None:
+        """Return the newest request that an answer with these belongs to.
+
+        None also where two clients asked with the same ones: nobody can tell which is answered (S11).
+
+        Raises:
+            StoreUnavailable: Not in memory, and Valkey does not answer.
+        """
+        found = _answered(self._in_memory(browser), redirect_uri, state)
+        if not found:
+            found = _answered(map(_load, self._expiring.entries(KIND, browser)), redirect_uri, state)
+        return found[0] if len(found) == 1 else None
+
+    async def close(self) -> None:
+        """Wait until what is remembered is in Valkey."""
+        if self._flushing is not None:
+            await self._flushing
+
+    def _in_memory(self, browser: str) -> list[AuthorizationRequest]:
+        oldest = self._seconds() - LIFETIME.total_seconds()
+        with self._lock:
+            return [request for request, at in self._local.get(browser, ()) if at > oldest]
+
+    def _may_flush(self, second: int) -> bool:
+        if second != self._second:
+            self._second, self._this_second = second, 0
+        self._this_second += 1
+        return self._this_second <= FLUSHED_PER_SECOND
+
+    async def _flush(self) -> None:
+        while self._unflushed:
+            await asyncio.sleep(FLUSH_SECONDS)
+            batch, self._unflushed = self._unflushed, []
+            try:
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(self._executor, self._expiring.append_many, batch)
+            except StoreError as error:
+                UNSAVED_REQUESTS.inc(len(batch))
+                log.warning("requests_not_saved", count=len(batch), error=type(error).__name__)
+
+
+def _answered(
+    requests: Iterable[AuthorizationRequest | None], redirect_uri: str, state: str
+) -> list[AuthorizationRequest]:
+    """Return the newest fitting request of each client."""
+    newest: dict[str, AuthorizationRequest] = {}
+    for request in requests:
+        if request and request.is_answered_by(redirect_uri, state):
+            newest.setdefault(request.client_id, request)
+    return list(newest.values())
+
+
+def _load(value: bytes) -> AuthorizationRequest | None:
+    return read_request(json.loads(value)["target"].encode("ascii"))

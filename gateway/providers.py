@@ -1,0 +1,40 @@
+"""Which adapters stand for the identity provider and for the place that keeps passwords."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.settings import Settings
+from idp_plugin.base import Directory, IdpSessions, PasswordWriter
+from idp_plugin.keycloak.admin import KeycloakAdmin
+from idp_plugin.keycloak.directory import KeycloakDirectory
+from idp_plugin.keycloak.sessions import KeycloakSessions
+from idp_plugin.ldap.openldap import OpenLdap
+from idp_plugin.oidc_provider import OidcProvider
+from idp_plugin.oidc_sessions import OidcSessions
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """The adapters that the settings ask for."""
+
+    oidc: OidcProvider
+    directory: Directory
+    """Finds people."""
+    writer: PasswordWriter
+    """Writes passwords."""
+    sessions: IdpSessions
+    """Ends sessions."""
+    close: Callable[[], None]
+
+
+def open_provider(settings: Settings) -> Provider:
+    """Return the adapters; nothing is asked yet."""
+    oidc = OidcProvider(settings.idp, public=settings.gateway.public)
+    ldap = OpenLdap(settings.directories[0], settings.idp.issuer)
+    if settings.idp.kind == "oidc":
+        return Provider(oidc, ldap, ldap, OidcSessions(oidc), oidc.close)
+    admin = KeycloakAdmin(settings.idp)
+    directory: Directory = ldap
+    if settings.idp.find_people == "keycloak":
+        directory = KeycloakDirectory(admin, directory=settings.directories[0].name)
+    return Provider(oidc, directory, ldap, KeycloakSessions(admin), oidc.close)

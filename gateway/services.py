@@ -1,0 +1,57 @@
+"""What the pages reach for: built once by `gateway.app`, never changed afterwards."""
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from flask import current_app
+
+from enforcement.gate import Gate
+from flows.proof_of_work import ProofOfWork
+from flows.registration import Registration
+from flows.reset import Reset
+from gateway.plane.hold import Holds
+from gateway.settings import Settings
+from store.counters import Counters
+from store.database import Database
+from store.expiring import Expiring
+from store.jobs import Jobs
+from store.vault import Vault
+
+if TYPE_CHECKING:
+    from gateway.portal_session import PortalSessions
+    from gateway.signin import PortalSignIn
+
+Clock = Callable[[], dt.datetime]
+EXTENSION = "sparekey"
+
+
+def system_clock() -> dt.datetime:
+    """Return the current aware UTC time."""
+    return dt.datetime.now(dt.UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """One gateway's parts."""
+
+    settings: Settings
+    clock: Clock
+    vault: Vault
+    database: Database
+    expiring: Expiring
+    counters: Counters
+    jobs: Jobs
+    gate: Gate
+    reset: Reset
+    registration: Registration
+    work: ProofOfWork
+    holds: Holds
+    signin: "PortalSignIn"
+    portal_sessions: "PortalSessions"
+
+
+def services() -> Services:
+    """Return the parts of the application that serves this request."""
+    return cast(Services, current_app.extensions[EXTENSION])

@@ -1,0 +1,377 @@
+"""OpenLDAP: finds people and writes passwords, as a service account with few rights.
+
+It needs `=w` on `userPassword` (not `manage`, which would step over history and length), `write` on
+`pwdAccountLockedTime`, and `read` on people, groups and the policy. People need `=xw` on their own
+password.
+
+Source: OpenLDAP 2.5 slapo-ppolicy(5); what it answers was taken from a live server, result codes and
+control values only, never texts.
+"""
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+import structlog
+
+from idp_plugin.base import Identity, PasswordState, Subject, WriterCapabilities
+from idp_plugin.errors import (
+    IdpMisconfigured,
+    IdpUnavailable,
+    NotPermitted,
+    OutcomeUnknown,
+    PasswordRefused,
+    RefusalReason,
+    WrongPassword,
+)
+from idp_plugin.ldap import connection as ldap
+from idp_plugin.ldap.connection import Answer, Entry, Server, Servers, Session
+from idp_plugin.ldap.groups import GroupReader, TooManyGroups, group_names
+from idp_plugin.ldap.names import comparable, equals, is_askable, is_uuid
+from idp_plugin.ldap.password_policy import (
+    STATE_ATTRIBUTES,
+    PasswordPolicy,
+    is_enabled,
+    is_locked,
+    may_change_after,
+    password_state,
+)
+from idp_plugin.ldap.password_policy_control import PasswordPolicyError
+from idp_plugin.ldap.policy_reader import PolicyReader
+from idp_plugin.settings import DirectorySettings
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+EMAIL_ATTRIBUTES = ("mail",)
+PHONE_ATTRIBUTES = ("mobile", "telephoneNumber")
+_OTHER_ATTRIBUTES = ("displayName", "cn", "preferredLanguage", "memberOf")
+
+_REASONS = {
+    PasswordPolicyError.PASSWORD_TOO_SHORT: RefusalReason.TOO_SHORT,
+    PasswordPolicyError.PASSWORD_TOO_LONG: RefusalReason.TOO_LONG,
+    PasswordPolicyError.INSUFFICIENT_PASSWORD_QUALITY: RefusalReason.TOO_SIMPLE,
+    PasswordPolicyError.PASSWORD_IN_HISTORY: RefusalReason.IN_HISTORY,
+    PasswordPolicyError.PASSWORD_TOO_YOUNG: RefusalReason.TOO_YOUNG,
+    PasswordPolicyError.PASSWORD_MOD_NOT_ALLOWED: RefusalReason.CHANGE_NOT_ALLOWED,
+}
+
+
+def utc_now() -> dt.datetime:
+    """Return the time."""
+    return dt.datetime.now(dt.UTC)
+
+
+class OpenLdap:
+    """A `Directory` and a `PasswordWriter`. Thread-safe; every call is one connection of its own."""
+
+    def __init__(
+        self,
+        settings: DirectorySettings,
+        subject_source: str,
+        *,
+        clock: Callable[[], dt.datetime] = utc_now,
+    ) -> None:
+        """Read the settings; nothing is sent yet.
+
+        Args:
+            settings: Of this directory.
+            subject_source: `Identity.subject.source`: the issuer whose `sub` is the entry's id.
+            clock: Aware UTC.
+
+        Raises:
+            IdpMisconfigured: No server, or an unreadable authority file.
+        """
+        self._settings = settings
+        self._source = subject_source
+        self._clock = clock
+        self._servers = Servers(settings.servers, settings.ca, settings.seconds)
+        self._policies = PolicyReader(settings.default_policy, settings.base)
+        self._attributes = (
+            settings.id_attribute,
+            *settings.name_attributes,
+            *EMAIL_ATTRIBUTES,
+            *PHONE_ATTRIBUTES,
+            *_OTHER_ATTRIBUTES,
+            *STATE_ATTRIBUTES,
+        )
+
+    def find(self, identifier: str) -> Identity | None:
+        """Return the one person whose name or address this is; see `Directory`."""
+        if not is_askable(identifier):
+            return None
+        tests = "".join(equals(name, identifier) for name in self._settings.name_attributes)
+        return self._as_service(lambda session: self._one(session, f"(|{tests})"))
+
+    def get(self, subject: Subject) -> Identity | None:
+        """Return the person with this `Identity.subject`."""
+        if subject.source != self._source or not is_uuid(subject.id):
+            return None
+        test = equals(self._settings.id_attribute, subject.id)
+        return self._as_service(lambda session: self._one(session, test))
+
+    def everyone(self, groups: Iterable[str] = ()) -> Iterator[Identity]:
+        """Yield everybody, or the members of the named groups, in the directory's order.
+
+        Raises:
+            IdpUnavailable: Also in the middle; what was yielded until then is right but not all.
+            IdpMisconfigured: The server's limits end the search before everybody was read.
+        """
+        wanted = frozenset(groups)
+        with self._servers.lasting() as session:
+            self._bind(session)
+            reader = GroupReader(session)
+            for person in self._pages(session):
+                identity = self._identity(session, reader, person)
+                if not wanted or wanted & identity.groups:
+                    yield identity
+
+    def capabilities(self, account: Subject) -> WriterCapabilities:
+        """Return what the policy in force for this account promises."""
+        policy = self._as_service(lambda session: self._policy_of(session, account))
+        if policy is None:
+            return WriterCapabilities(unlocks_on_reset=True)
+        return WriterCapabilities(
+            checks_history_on_reset=policy.history > 0,
+            unlocks_on_reset=True,
+            minimum_length=policy.minimum_length if policy.checks_quality else None,
+            history_length=policy.history or None,
+        )
+
+    def verify_password(self, account: Subject, password: str) -> PasswordState:
+        """Check a password by one bind, which counts towards the directory's lock.
+
+        Returns:
+            USABLE, MUST_CHANGE or EXPIRED: in each case the password was right.
+
+        Raises:
+            WrongPassword: Wrong, locked, or nobody has this account.
+        """
+        person = self._as_service(lambda session: self._entry(session, account))
+        if person is None:
+            raise WrongPassword
+        return self._servers.run(lambda session: _bind_as_person(session, person.dn, password))
+
+    def set_password(self, account: Subject, new: str) -> None:
+        """Write a new password as the service account; ppolicy clears the lock with it."""
+        _require_writable(new)
+        write = _Write(new)
+
+        def work(session: Session) -> None:
+            person = self._writable(session, account)
+            write.begins(session, person)
+            _judge(session.write_password(person.dn, new))
+
+        self._settled(write, lambda: self._as_service(work))
+
+    def change_password(self, account: Subject, old: str, new: str) -> None:
+        """Write a new password as the person, who proves the old one."""
+        _require_writable(new)
+        person = self._as_service(lambda session: self._writable(session, account))
+        write = _Write(new)
+
+        def work(session: Session) -> PasswordState:
+            # The extended operation does not count wrong old passwords towards the lock; a bind does.
+            state = _bind_as_person(session, person.dn, old)
+            if state is not PasswordState.EXPIRED:
+                write.begins(session, person)
+                _judge(session.write_password(person.dn, new, old))
+            return state
+
+        state = self._settled(write, lambda: self._servers.run(work))
+        if state is PasswordState.EXPIRED:
+            # The old password was proved; an expired one may not write, so the service account does.
+            self.set_password(account, new)
+
+    def unlock(self, account: Subject) -> None:
+        """Clear a temporary lock; also succeeds where there is none.
+
+        Raises:
+            NotPermitted: Privileged, or closed by an administrator.
+        """
+
+        def work(session: Session) -> None:
+            person = self._writable(session, account)
+            answer = session.clear(person.dn, "pwdAccountLockedTime")
+            if answer.code != ldap.SUCCESS:
+                raise NotPermitted(f"unlock answered {answer.code}")
+
+        self._as_service(work)
+
+    def _as_service(self, work: Callable[[Session], T], *, only: Server | None = None) -> T:
+        def bound(session: Session) -> T:
+            self._bind(session)
+            return work(session)
+
+        return self._servers.run(bound, only=only)
+
+    def _bind(self, session: Session) -> None:
+        answer = session.bind(self._settings.bind_dn, self._settings.bind_password.get_secret_value())
+        if answer.code != ldap.SUCCESS:
+            raise IdpMisconfigured(f"service account's bind answered {answer.code} on {session.server}")
+
+    def _one(self, session: Session, test: str) -> Identity | None:
+        person = self._only_entry(session, test)
+        return self._identity(session, GroupReader(session), person) if person else None
+
+    def _only_entry(self, session: Session, test: str) -> Entry | None:
+        found = session.search(
+            self._settings.base, self._people(test), self._attributes, limit=2, must_exist=True
+        )
+        if len(found) > 1:
+            # Security: S7, more than one match is nobody, and somebody should look at it.
+            log.warning("directory_identifier_ambiguous", directory=self._settings.name)
+            return None
+        return found[0] if found else None
+
+    def _people(self, test: str) -> str:
+        return f"(&({self._settings.name_attributes[0]}=*){test})"
+
+    def _pages(self, session: Session) -> Iterator[Entry]:
+        cookie = b""
+        while True:
+            session.renew(self._settings.seconds)
+            found, cookie = session.page(self._settings.base, self._people(""), self._attributes, cookie)
+            for person in found:
+                session.renew(self._settings.seconds)
+                yield person
+            if not cookie:
+                return
+
+    def _entry(self, session: Session, account: Subject) -> Entry | None:
+        if account.source != self._settings.name or not is_uuid(account.id):
+            return None
+        return self._only_entry(session, equals(self._settings.id_attribute, account.id))
+
+    def _writable(self, session: Session, account: Subject) -> Entry:
+        """Return the entry as it is now, if this package may write to it (S17, S18)."""
+        person = self._entry(session, account)
+        if person is None:
+            raise NotPermitted("missing")
+        if not is_enabled(person, self._clock()):
+            raise NotPermitted("disabled")
+        if self._is_privileged(GroupReader(session), person):
+            raise NotPermitted("privileged")
+        return person
+
+    def _is_privileged(self, reader: GroupReader, person: Entry) -> bool:
+        if comparable(person.dn) == comparable(self._settings.bind_dn):
+            return True
+        return reader.is_protected(person, self._username(person), self._settings.protected_groups)
+
+    def _username(self, person: Entry) -> str:
+        return person.first(self._settings.name_attributes[0])
+
+    def _policy_of(self, session: Session, account: Subject) -> PasswordPolicy | None:
+        person = self._entry(session, account)
+        return self._policies.of(session, person) if person else None
+
+    def _identity(self, session: Session, reader: GroupReader, person: Entry) -> Identity:
+        policy, now = self._policies.of(session, person), self._clock()
+        try:
+            groups = group_names(reader.of(person))
+        except TooManyGroups:
+            groups = group_names(person.all("memberOf"))
+        id_ = person.first(self._settings.id_attribute)
+        return Identity(
+            subject=Subject(self._source, id_),
+            account=Subject(self._settings.name, id_),
+            username=self._username(person),
+            display_name=person.first("displayName") or person.first("cn"),
+            emails=self._contacts(person, EMAIL_ATTRIBUTES),
+            phones=self._contacts(person, PHONE_ATTRIBUTES),
+            groups=groups,
+            locale=person.first("preferredLanguage"),
+            enabled=is_enabled(person, now),
+            locked=is_locked(person, policy, now),
+            privileged=self._is_privileged(reader, person),
+            password_state=password_state(person, policy, now),
+            may_change_password_after=may_change_after(person, policy, now),
+        )
+
+    def _contacts(self, person: Entry, attributes: Iterable[str]) -> tuple[str, ...]:
+        """Return values, those of attributes that people cannot write first (S2), each once."""
+        trusted = {name.lower() for name in self._settings.trusted_attributes}
+        ordered = sorted(attributes, key=lambda name: name.lower() not in trusted)
+        return tuple(dict.fromkeys(value for name in ordered for value in person.all(name)))
+
+    def _settled(self, write: "_Write", send: Callable[[], T]) -> T | None:
+        """Send a write; where its answer is lost, find out on the same server (S19)."""
+        try:
+            return send()
+        except OutcomeUnknown as lost:
+            if not self._was_written(write):
+                raise
+            log.warning("directory_write_settled", server=lost.server)
+            return None
+
+    def _was_written(self, write: "_Write") -> bool:
+        server, person = write.server, write.person
+        if server is None or person is None:
+            return False
+        try:
+            now = self._as_service(lambda session: _changed_time(session, person.dn), only=server)
+            if now == person.first("pwdChangedTime"):
+                return False
+            # Somebody wrote; one bind tells whether it was this password.
+            answer = self._servers.run(lambda session: session.bind(person.dn, write.new), only=server)
+        except (IdpUnavailable, IdpMisconfigured):
+            return False
+        return answer.code == ldap.SUCCESS
+
+
+class _Write:
+    """One password write on its way: what is needed to find out what became of it."""
+
+    def __init__(self, new: str) -> None:
+        self.new = new
+        self.server: Server | None = None
+        self.person: Entry | None = None
+
+    def begins(self, session: Session, person: Entry) -> None:
+        """Note where, and how the entry was just before."""
+        self.server = session.server
+        self.person = person
+
+
+def _changed_time(session: Session, dn: str) -> str:
+    found = session.search(dn, "(objectClass=*)", ["pwdChangedTime"], below=False)
+    return found[0].first("pwdChangedTime") if found else ""
+
+
+def _bind_as_person(session: Session, dn: str, password: str) -> PasswordState:
+    """Bind; after EXPIRED the connection must not be used any more."""
+    answer = session.bind(dn, password)
+    if answer.code == ldap.SUCCESS:
+        must_change = answer.policy.error is PasswordPolicyError.CHANGE_AFTER_RESET
+        return PasswordState.MUST_CHANGE if must_change else PasswordState.USABLE
+    if answer.code != ldap.INVALID_CREDENTIALS:
+        raise IdpMisconfigured(f"bind answered {answer.code} on {session.server}")
+    if answer.policy.error is PasswordPolicyError.PASSWORD_EXPIRED:
+        # Said only for the right password.
+        return PasswordState.EXPIRED
+    raise WrongPassword
+
+
+def _require_writable(new: str) -> None:
+    """Refuse what would not arrive as a password: empty (the server would make one up) or not text."""
+    if not new:
+        raise PasswordRefused((RefusalReason.TOO_SHORT,))
+    if any(character == "\0" or 0xD800 <= ord(character) <= 0xDFFF for character in new):
+        raise PasswordRefused((RefusalReason.OTHER,))
+
+
+def _judge(answer: Answer) -> None:
+    """Turn the answer to a password write into this package's errors."""
+    error = answer.policy.error
+    if answer.code == ldap.SUCCESS:
+        return
+    if error in _REASONS:
+        raise PasswordRefused((_REASONS[error],))
+    match answer.code:
+        case ldap.CONSTRAINT_VIOLATION:
+            raise PasswordRefused((RefusalReason.OTHER,))
+        case ldap.INSUFFICIENT_ACCESS | ldap.UNWILLING | ldap.NO_SUCH_OBJECT:
+            raise NotPermitted(f"write answered {answer.code}")
+        case _:
+            raise IdpMisconfigured(f"write answered {answer.code}")

@@ -1,0 +1,113 @@
+"""The password policy response control, decoded by hand because ldap3 has no decoder for it.
+
+Source: draft-behera-ldap-password-policy-10, section 6.2.
+"""
+
+import enum
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+PASSWORD_POLICY_OID = "1.3.6.1.4.1.42.2.27.8.5.1"  # noqa: S105 - an object identifier
+
+_WARNING = 0xA0
+_ERROR = 0x81
+_SECONDS_LEFT = 0x80
+_GRACE_LEFT = 0x81
+
+
+class PasswordPolicyError(enum.IntEnum):
+    """The control's `error` values."""
+
+    PASSWORD_EXPIRED = 0
+    ACCOUNT_LOCKED = 1
+    CHANGE_AFTER_RESET = 2
+    PASSWORD_MOD_NOT_ALLOWED = 3
+    MUST_SUPPLY_OLD_PASSWORD = 4
+    INSUFFICIENT_PASSWORD_QUALITY = 5
+    PASSWORD_TOO_SHORT = 6
+    PASSWORD_TOO_YOUNG = 7
+    PASSWORD_IN_HISTORY = 8
+    PASSWORD_TOO_LONG = 9
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordPolicyResponse:
+    """What the control said; every field is None where it said nothing or something unknown."""
+
+    error: PasswordPolicyError | None = None
+    seconds_before_expiration: int | None = None
+    grace_sign_ins_left: int | None = None
+
+
+class MalformedControl(ValueError):
+    """The bytes are no password policy response."""
+
+
+def decode(value: bytes) -> PasswordPolicyResponse:
+    """Decode a control's value; empty bytes are an empty response.
+
+    Raises:
+        MalformedControl: Truncated or of another shape.
+    """
+    if not value:
+        return PasswordPolicyResponse()
+    elements = list(_elements(value))
+    if len(elements) != 1 or elements[0][0] != 0x30:
+        raise MalformedControl
+    response = PasswordPolicyResponse()
+    for tag, content in _elements(elements[0][1]):
+        if tag == _WARNING:
+            response = _with_warning(response, content)
+        elif tag == _ERROR:
+            response = PasswordPolicyResponse(
+                _known_error(_number(content)),
+                response.seconds_before_expiration,
+                response.grace_sign_ins_left,
+            )
+    return response
+
+
+def _with_warning(response: PasswordPolicyResponse, content: bytes) -> PasswordPolicyResponse:
+    for tag, number in _elements(content):
+        if tag == _SECONDS_LEFT:
+            return PasswordPolicyResponse(response.error, _number(number), response.grace_sign_ins_left)
+        if tag == _GRACE_LEFT:
+            return PasswordPolicyResponse(response.error, response.seconds_before_expiration, _number(number))
+    return response
+
+
+def _known_error(number: int) -> PasswordPolicyError | None:
+    try:
+        return PasswordPolicyError(number)
+    except ValueError:
+        return None
+
+
+def _number(content: bytes) -> int:
+    if not content or len(content) > 8:
+        raise MalformedControl
+    return int.from_bytes(content, "big")
+
+
+def _elements(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield (tag, content) of each BER element with a one-byte tag and a definite length."""
+    position = 0
+    while position < len(data):
+        content, position, tag = _element(data, position)
+        yield tag, content
+
+
+def _element(data: bytes, position: int) -> tuple[bytes, int, int]:
+    if position + 2 > len(data):
+        raise MalformedControl
+    tag, length = data[position], data[position + 1]
+    start = position + 2
+    if length & 0x80:
+        size = length & 0x7F
+        if not 1 <= size <= 4 or start + size > len(data):
+            raise MalformedControl
+        length = int.from_bytes(data[start : start + size], "big")
+        start += size
+    if start + length > len(data):
+        raise MalformedControl
+    return data[start : start + length], start + length, tag

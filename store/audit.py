@@ -1,0 +1,162 @@
+"""Audit: what happened, for people; a database fact that joins its transaction."""
+
+import datetime as dt
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from store.models import AuditRow
+
+Detail = Mapping[str, str | int | bool]
+
+
+class AuditAction(enum.StrEnum):
+    """`object:subject:action`."""
+
+    SIGN_IN_GATE_RELEASED = "sign_in:gate:released"
+    """A sign-in that had been held was let go, because the gate was asked again and agreed."""
+    SIGN_IN_GATE_INTERRUPTED = "sign_in:gate:interrupted"
+    """A sign-in was held: something that the policy asks for is missing."""
+    SIGN_IN_GATE_DENIED = "sign_in:gate:denied"
+    """A sign-in was refused."""
+    SIGN_IN_GATE_POSTPONED = "sign_in:gate:postponed"
+    """The person said "later"."""
+    SIGN_IN_GATE_FAULT_RELEASED = "sign_in:gate:fault_released"
+    """The gate could not be asked, and the policy lets such sign-ins pass."""
+    SIGN_IN_GATE_FAULT_DENIED = "sign_in:gate:fault_denied"
+    """The gate could not be asked, and the policy refuses such sign-ins."""
+    SIGN_IN_HOLD_STARTED = "sign_in:hold:started"
+    """A sign-in waits while its person registers."""
+    SIGN_IN_HOLD_RELEASED = "sign_in:hold:released"
+    """A held sign-in was handed on to its relying party."""
+    SIGN_IN_HOLD_REFUSED = "sign_in:hold:refused"
+    """A held sign-in was asked for by somebody who may not have it (S11)."""
+    SIGN_IN_LOOP_ENDED = "sign_in:loop:ended"
+    """The same sign-in came round too often and was stopped."""
+    SIGN_IN_SESSION_MISSED = "sign_in:session:missed"
+    """The IdP set a session cookie in a response that was not recognised as a sign-in (S8)."""
+    REGISTRATION_AUTHENTICATOR_ADDED = "registration:authenticator:added"
+    """An authenticator was bound."""
+    REGISTRATION_AUTHENTICATOR_REMOVED = "registration:authenticator:removed"
+    """An authenticator was removed."""
+    REGISTRATION_AUTHENTICATOR_CONFIRMED = "registration:authenticator:confirmed"
+    """The person said that everything registered is still right; the clock restarted."""
+    REGISTRATION_AUTHENTICATOR_SUSPENDED = "registration:authenticator:suspended"
+    """An authenticator no longer counts nor proves anything."""
+    REGISTRATION_AUTHENTICATOR_REFUSED = "registration:authenticator:refused"
+    """A binding or a change was refused."""
+    REGISTRATION_CODE_SENT = "registration:code:sent"
+    """A verification code was sent to an address that is to be bound."""
+    REGISTRATION_CODE_REFUSED = "registration:code:refused"
+    """A verification code for a binding did not match or came too late."""
+    REGISTRATION_PROOF_GIVEN = "registration:proof:given"
+    """An existing authenticator was proved before recovery data was changed (S1)."""
+    REGISTRATION_PROOF_REFUSED = "registration:proof:refused"
+    """The proof of an existing authenticator failed."""
+    RESET_ATTEMPT_STARTED = "reset:attempt:started"
+    """Somebody typed a name; whether it exists is not said."""
+    RESET_CODE_SENT = "reset:code:sent"
+    """A verification code was sent for a reset."""
+    RESET_PROOF_GIVEN = "reset:proof:given"
+    """One gate of a reset was passed."""
+    RESET_PROOF_REFUSED = "reset:proof:refused"
+    """An answer in a reset did not match."""
+    RESET_ATTEMPT_REFUSED = "reset:attempt:refused"
+    """A reset ended after its first proof: disabled, privileged, too young, frozen or not covered."""
+    RESET_PASSWORD_WRITTEN = "reset:password:written"  # noqa: S105 - an event's name
+    """A new password was written."""
+    RESET_PASSWORD_REFUSED = "reset:password:refused"  # noqa: S105 - an event's name
+    """The directory's or our rules refused the new password."""
+    RESET_PASSWORD_FAILED = "reset:password:failed"  # noqa: S105 - an event's name
+    """The new password could not be written; nothing was changed."""
+    RESET_OUTCOME_UNKNOWN = "reset:outcome:unknown"
+    """The write was sent and its answer lost (S19)."""
+    RESET_SESSIONS_ENDED = "reset:sessions:ended"
+    """The person's sessions were ended; the detail says how many remain."""
+    RESET_LIMIT_REACHED = "reset:limit:reached"
+    """A limit stopped a reset."""
+    NOTICE_SENT = "notice:message:sent"
+    """A notice left for an address of the person."""
+    NOTICE_FAILED = "notice:message:failed"
+    """A notice could not be delivered after every retry."""
+    POLICY_STORED = "policy:document:stored"
+    """A new version of the policy document came into force."""
+    RECOVERY_FROZEN = "recovery:person:frozen"
+    """"This was not me": recovery is frozen, nothing was deleted (S23)."""
+    RECOVERY_UNFROZEN = "recovery:person:unfrozen"
+    """Recovery works again."""
+    PORTAL_SIGNED_IN = "portal:session:started"
+    """Somebody signed in to Sparekey's own pages through the IdP."""
+    PORTAL_SIGNED_OUT = "portal:session:ended"
+    """A portal session ended, by the person or by the IdP's back channel."""
+    PORTAL_SIGN_IN_REFUSED = "portal:session:refused"
+    """A sign-in to our own pages did not fit the person or the request that it was begun for."""
+    KEYS_ROTATED = "keys:vault:rotated"
+    """Secrets at rest were sealed under the newest key."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """One event; `detail` holds no secret, code, address or typed text."""
+
+    id: int
+    at: dt.datetime
+    action: AuditAction
+    person_id: str | None
+    reference: str
+    """The reference number that was shown, if one was."""
+    detail: dict[str, Any]
+
+
+class Audit:
+    """Audit events, within one transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def record(
+        self,
+        action: AuditAction,
+        *,
+        now: dt.datetime,
+        person_id: str | None = None,
+        reference: str = "",
+        detail: Detail | None = None,
+    ) -> None:
+        """Record an event; it commits or vanishes with its transaction."""
+        stored = dict(detail or {})
+        row = AuditRow(at=now, action=action.value, person_id=person_id, reference=reference, detail=stored)
+        self._session.add(row)
+
+    def recent(self, person_id: str, limit: int = 20) -> tuple[AuditEvent, ...]:
+        """Return the person's newest events, newest first."""
+        return self.find(person_id=person_id, limit=limit)
+
+    def find(
+        self,
+        *,
+        action: AuditAction | None = None,
+        person_id: str | None = None,
+        reference: str | None = None,
+        since: dt.datetime | None = None,
+        limit: int = 1000,
+    ) -> tuple[AuditEvent, ...]:
+        """Return the events that fit everything given, newest first."""
+        query = select(AuditRow).order_by(AuditRow.at.desc(), AuditRow.id.desc())
+        if action is not None:
+            query = query.where(AuditRow.action == action.value)
+        if person_id is not None:
+            query = query.where(AuditRow.person_id == person_id)
+        if reference is not None:
+            query = query.where(AuditRow.reference == reference)
+        if since is not None:
+            query = query.where(AuditRow.at >= since)
+        return tuple(_event(row) for row in self._session.scalars(query.limit(limit)))
+
+
+def _event(row: AuditRow) -> AuditEvent:
+    return AuditEvent(row.id, row.at, AuditAction(row.action), row.person_id, row.reference, dict(row.detail))

@@ -1,0 +1,204 @@
+"""Authenticators: bound means of proof, their secrets sealed."""
+
+import datetime as dt
+import uuid
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
+
+from store.columns import first_of
+from store.models import AuthenticatorRow, PersonRow
+from store.people import People
+from store.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticator:
+    """A bound means of proof."""
+
+    id: str
+    person_id: str
+    kind: str
+    """`email`, `totp`, …"""
+    secret: bytes = field(repr=False)
+    """Opened: an address in UTF-8, a TOTP seed; never log."""
+    created_at: dt.datetime
+    confirmed_at: dt.datetime
+    """When the person last proved or confirmed it; re-confirmation counts from here."""
+    trusted_from: dt.datetime
+    """From when it proves something in a reset (S1); before, it only satisfies the gate."""
+    suspended_at: dt.datetime | None
+    provenance: str
+    """`self`, `directory` or `registration_code`."""
+    last_step: int | None
+    """The newest TOTP time step that was used; None for other kinds and before the first use."""
+    number: int
+    """1, 2, … among the person's authenticators of this kind; never given twice while any remains."""
+
+    def usable(self, now: dt.datetime) -> bool:
+        """Tell whether it may prove something in a reset now."""
+        return self.suspended_at is None and self.trusted_from <= now
+
+
+class Authenticators:
+    """Authenticators, within one transaction."""
+
+    def __init__(self, session: Session, vault: Vault) -> None:
+        self._session = session
+        self._vault = vault
+
+    def of(self, person_id: str) -> tuple[Authenticator, ...]:
+        """Return the person's authenticators, oldest first, suspended ones too.
+
+        Raises:
+            SealBroken: A secret is sealed under a key that is not on the ring.
+        """
+        rows = self._session.scalars(
+            select(AuthenticatorRow)
+            .where(AuthenticatorRow.person_id == person_id)
+            .order_by(AuthenticatorRow.created_at, AuthenticatorRow.kind, AuthenticatorRow.number)
+            .execution_options(populate_existing=True)
+        )
+        return tuple(self._opened(row) for row in rows)
+
+    def get(self, authenticator_id: str) -> Authenticator | None:
+        """Return one authenticator, or None where it was removed."""
+        row = self._session.get(AuthenticatorRow, authenticator_id, populate_existing=True)
+        return self._opened(row) if row else None
+
+    def add(
+        self,
+        person_id: str,
+        kind: str,
+        secret: bytes,
+        *,
+        now: dt.datetime,
+        trusted_from: dt.datetime,
+        provenance: str,
+        lookup: str = "",
+    ) -> Authenticator:
+        """Bind an authenticator; it counts as confirmed now.
+
+        Args:
+            secret: Opened; sealed here and bound to the new id.
+            lookup: `Vault.digest` of a normalised address, so that people who share it can be counted.
+        """
+        identifier = uuid.uuid4().hex
+        row = AuthenticatorRow(
+            id=identifier,
+            person_id=person_id,
+            kind=kind,
+            number=self._next_number(person_id, kind),
+            secret=self._vault.seal(secret, _context(identifier)),
+            lookup=lookup,
+            provenance=provenance,
+            created_at=now,
+            confirmed_at=now,
+            trusted_from=trusted_from,
+        )
+        self._session.add(row)
+        self._session.flush()
+        People(self._session).registered(person_id, now=now)
+        return self._opened(row)
+
+    def _next_number(self, person_id: str, kind: str) -> int:
+        # The person's row is locked, so that two bindings at once get two numbers.
+        self._session.execute(select(PersonRow.id).where(PersonRow.id == person_id).with_for_update())
+        highest = self._session.scalar(
+            select(func.max(AuthenticatorRow.number)).where(
+                AuthenticatorRow.person_id == person_id, AuthenticatorRow.kind == kind
+            )
+        )
+        return (highest or 0) + 1
+
+    def shared_by(self, kind: str, lookup: str | Collection[str]) -> int:
+        """Count the people who registered an address.
+
+        Args:
+            lookup: The address's `Vault.digests`, so that a rotation of keys hides nobody; or one digest.
+        """
+        lookups = [lookup] if isinstance(lookup, str) else list(lookup)
+        counted = select(func.count(func.distinct(AuthenticatorRow.person_id))).where(
+            AuthenticatorRow.kind == kind, AuthenticatorRow.lookup.in_(lookups), AuthenticatorRow.lookup != ""
+        )
+        return self._session.scalar(counted) or 0
+
+    def confirm(self, authenticator_id: str, *, now: dt.datetime) -> None:
+        """Restart the re-confirmation clock of one authenticator."""
+        self._change(AuthenticatorRow.id == authenticator_id, confirmed_at=now)
+
+    def confirm_all(self, person_id: str, *, now: dt.datetime) -> None:
+        """Restart the clock of everything the person has; suspended ones stay suspended."""
+        own = AuthenticatorRow.person_id == person_id
+        self._change(own & AuthenticatorRow.suspended_at.is_(None), confirmed_at=now)
+
+    def remove(self, authenticator_id: str) -> None:
+        """Unbind it, and void what was said of the person (S12)."""
+        self._bump(authenticator_id)
+        self._session.execute(delete(AuthenticatorRow).where(AuthenticatorRow.id == authenticator_id))
+
+    def suspend(self, authenticator_id: str, *, now: dt.datetime) -> None:
+        """Let it neither count nor prove anything, and void what was said of the person (S12)."""
+        self._bump(authenticator_id)
+        suspended_at = first_of(AuthenticatorRow.suspended_at, now)
+        self._change(AuthenticatorRow.id == authenticator_id, suspended_at=suspended_at)
+
+    def use_step(self, authenticator_id: str, step: int) -> bool:
+        """Record a TOTP time step; False when it or a later one was used already.
+
+        Source: RFC 6238 section 5.2 (accept a code once). One statement, so that of two at once one wins.
+        """
+        unused = AuthenticatorRow.last_step.is_(None) | (AuthenticatorRow.last_step < step)
+        return self._change((AuthenticatorRow.id == authenticator_id) & unused, last_step=step) == 1
+
+    def reseal(self, batch: int, lookup_of: Callable[[Authenticator], str] | None = None) -> int:
+        """Seal up to `batch` secrets under the newest key; 0 when nothing is left to do.
+
+        Args:
+            lookup_of: Makes the digest of an address anew, where addresses are counted.
+        """
+        prefix = self._vault.seal(b"", "")[:5]
+        rows = self._session.scalars(
+            select(AuthenticatorRow)
+            .where(func.substr(AuthenticatorRow.secret, 1, len(prefix)) != prefix)
+            .limit(batch)
+            .with_for_update(skip_locked=True)
+        ).all()
+        for row in rows:
+            authenticator = self._opened(row)
+            row.secret = self._vault.seal(authenticator.secret, _context(row.id))
+            row.lookup = lookup_of(authenticator) if lookup_of and row.lookup else row.lookup
+        self._session.flush()
+        return len(rows)
+
+    def _change(self, which: object, **values: object) -> int:
+        changed = update(AuthenticatorRow).where(which).values(**values)  # type: ignore[arg-type]
+        return self._session.execute(changed).rowcount  # type: ignore[attr-defined,no-any-return]
+
+    def _bump(self, authenticator_id: str) -> None:
+        owner = self._session.scalar(
+            select(AuthenticatorRow.person_id).where(AuthenticatorRow.id == authenticator_id)
+        )
+        if owner is not None:
+            People(self._session).bump_epoch(owner)
+
+    def _opened(self, row: AuthenticatorRow) -> Authenticator:
+        return Authenticator(
+            id=row.id,
+            person_id=row.person_id,
+            kind=row.kind,
+            secret=self._vault.open(row.secret, _context(row.id)),
+            created_at=row.created_at,
+            confirmed_at=row.confirmed_at,
+            trusted_from=row.trusted_from,
+            suspended_at=row.suspended_at,
+            provenance=row.provenance,
+            last_step=row.last_step,
+            number=row.number,
+        )
+
+
+def _context(authenticator_id: str) -> str:
+    return f"authenticator:{authenticator_id}"

@@ -1,0 +1,128 @@
+"""Counters: sliding windows, several limits checked and counted in one atomic call."""
+
+import datetime as dt
+import secrets
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from store.expiring import Expiring, unavailable
+
+# A sorted set per limit: one member per hit, its time in milliseconds as score. Nothing is counted unless
+# every limit allows. Answers {longest wait in milliseconds, which limit asks for it (1, 2, …)}, or {0, 0}.
+# ARGV: now in milliseconds or "" for the server's own clock; a nonce, or "" to count nothing; then for each
+# key how many and the window in milliseconds.
+_HIT = """
+local now = tonumber(ARGV[1])
+if not now then
+  local clock = redis.call('TIME')
+  now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+end
+local wait, which = 0, 0
+for i, key in ipairs(KEYS) do
+  local most, window = tonumber(ARGV[1 + 2 * i]), tonumber(ARGV[2 + 2 * i])
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', now - window)
+  local count = redis.call('ZCARD', key)
+  if count >= most then
+    local oldest = redis.call('ZRANGE', key, count - most, count - most, 'WITHSCORES')
+    local left = math.max(tonumber(oldest[2]) + window - now, 1)
+    if left > wait then wait, which = left, i end
+  end
+end
+if wait == 0 and ARGV[2] ~= '' then
+  for i, key in ipairs(KEYS) do
+    redis.call('ZADD', key, now, ARGV[2] .. i)
+    redis.call('PEXPIRE', key, ARGV[2 + 2 * i])
+  end
+end
+return {wait, which}
+"""
+
+_COUNT = """
+local now = tonumber(ARGV[1])
+if not now then
+  local clock = redis.call('TIME')
+  now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+end
+return redis.call('ZCOUNT', KEYS[1], '(' .. (now - tonumber(ARGV[2])), '+inf')
+"""
+
+_MILLISECOND = dt.timedelta(milliseconds=1)
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most so many within a window that slides."""
+
+    key: str
+    """What is counted, for example `reset:typed:<text>`; kept only as a keyed digest."""
+    most: int
+    """At least 1."""
+    window: dt.timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether every limit allows."""
+
+    allowed: bool
+    retry_after: dt.timedelta
+    """The longest wait among the limits that are reached; zero where allowed."""
+    exceeded: str | None
+    """The key of the limit that asks for that wait."""
+
+
+class Counters:
+    """Counters on the same server as everything that expires.
+
+    All of them share one hash tag, so that limits of different keys can be counted in one call; in a
+    Redis Cluster they live on one node.
+    """
+
+    def __init__(self, expiring: Expiring) -> None:
+        self._expiring = expiring
+        self._hit = expiring.script(_HIT)
+        self._count = expiring.script(_COUNT)
+
+    def hit(self, limits: Sequence[Limit], *, now: dt.datetime | None = None) -> Verdict:
+        """Count one hit against every limit, or against none when any is reached.
+
+        Args:
+            limits: With different keys.
+            now: Aware time; without it the server's own clock, which a fleet of gateways shares.
+        """
+        return self._ask(limits, secrets.token_hex(8), now)
+
+    def peek(self, limits: Sequence[Limit], *, now: dt.datetime | None = None) -> Verdict:
+        """Tell what `hit` would say, and count nothing."""
+        return self._ask(limits, "", now)
+
+    def count(self, key: str, window: dt.timedelta, *, now: dt.datetime | None = None) -> int:
+        """Return how often a key was hit within a window no longer than its limit's."""
+        with unavailable():
+            return cast(int, self._count(keys=[self._name(key)], args=[_stamp(now), window // _MILLISECOND]))
+
+    def forget(self, keys: Collection[str]) -> None:
+        """Start again from nothing."""
+        if keys:
+            with unavailable():
+                self._expiring.client.delete(*(self._name(key) for key in keys))
+
+    def _ask(self, limits: Sequence[Limit], nonce: str, now: dt.datetime | None) -> Verdict:
+        if not limits:
+            return Verdict(allowed=True, retry_after=dt.timedelta(0), exceeded=None)
+        arguments: list[str | int] = [_stamp(now), nonce]
+        for limit in limits:
+            arguments += [limit.most, limit.window // _MILLISECOND]
+        with unavailable():
+            wait, which = self._hit(keys=[self._name(limit.key) for limit in limits], args=arguments)
+        exceeded = limits[which - 1].key if which else None
+        return Verdict(allowed=not which, retry_after=wait * _MILLISECOND, exceeded=exceeded)
+
+    def _name(self, key: str) -> str:
+        return f"sk:{{counters}}:{self._expiring.vault.digest(key, 'counter')[:40]}"
+
+
+def _stamp(now: dt.datetime | None) -> str | int:
+    return "" if now is None else (now - _EPOCH) // _MILLISECOND

@@ -1,0 +1,224 @@
+"""What the gate asks at every sign-in: one prepared statement on the driver's own connection.
+
+No ORM and no pool here: a sign-in that is already covered should cost microseconds. Each thread keeps one
+read-only connection of its own.
+"""
+
+import datetime as dt
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from sqlalchemy import Engine
+
+from store.columns import from_microseconds
+from store.errors import StoreUnavailable
+from store.people import Postponements
+
+try:
+    import psycopg
+except ImportError:  # the `postgres` extra is not installed
+    psycopg = None  # type: ignore[assignment]
+
+_WAIT_SECONDS = 3
+
+# One row per authenticator (one with no kind where there is none), then one per postponement.
+_STATEMENT = """
+SELECT p.id, p.epoch, p.frozen_at, a.kind, a.confirmed_at, a.trusted_from, a.suspended_at, NULL, NULL
+  FROM people p LEFT JOIN authenticators a ON a.person_id = p.id
+ WHERE p.source = {0} AND p.subject = {0}
+UNION ALL
+SELECT p.id, p.epoch, p.frozen_at, NULL, NULL, NULL, NULL, l.session, l.at
+  FROM people p JOIN postponements l ON l.person_id = p.id
+ WHERE p.source = {0} AND p.subject = {0}
+"""
+
+_NEVER = Postponements()
+_Row = Sequence[Any]
+_Answer = TypeVar("_Answer")
+
+
+class _Closable(Protocol):
+    def close(self) -> None: ...
+
+
+_Connection = TypeVar("_Connection", bound=_Closable)
+
+
+class _PerThread(Generic[_Connection]):
+    """One connection for each thread, all of them known, so that they can be closed."""
+
+    def __init__(self, connect: Callable[[], _Connection]) -> None:
+        self._connect = connect
+        self._local = threading.local()
+        self._all: list[_Connection] = []
+        self._lock = threading.Lock()
+
+    def get(self) -> _Connection:
+        connection: _Connection | None = getattr(self._local, "connection", None)
+        return self._open() if connection is None else connection
+
+    def _open(self) -> _Connection:
+        connection = self._connect()
+        self._local.connection = connection
+        with self._lock:
+            self._all.append(connection)
+        return connection
+
+    def drop(self) -> None:
+        connection: _Connection | None = getattr(self._local, "connection", None)
+        self._local.connection = None
+        if connection is not None:
+            with self._lock:
+                self._all = [other for other in self._all if other is not connection]
+            connection.close()
+
+    def close(self) -> None:
+        with self._lock:
+            connections, self._all = self._all, []
+        self._local = threading.local()
+        for connection in connections:
+            connection.close()
+
+
+@dataclass(frozen=True, slots=True)
+class AuthenticatorFact:
+    """What the gate knows of one authenticator: everything but its secret."""
+
+    kind: str
+    confirmed_at: dt.datetime
+    trusted_from: dt.datetime
+    suspended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GateFacts:
+    """What the gate knows of one person."""
+
+    person_id: str
+    epoch: int
+    frozen: bool
+    authenticators: tuple[AuthenticatorFact, ...] = ()
+    """In no particular order."""
+    postponements: Postponements = _NEVER
+
+
+class GateReader(Protocol):
+    """Reads gate facts from one kind of database."""
+
+    def read(self, source: str, subject: str) -> GateFacts | None:
+        """Return the facts, or None for somebody never seen.
+
+        Raises:
+            StoreUnavailable: The database did not answer in time.
+        """
+
+    def close(self) -> None:
+        """Close every thread's connection."""
+
+
+def reader_for(engine: Engine) -> GateReader:
+    """Return the reader for an engine's database."""
+    return _PostgresReader(engine) if engine.dialect.name == "postgresql" else _SqliteReader(engine)
+
+
+class _SqliteReader:
+    _statement = _STATEMENT.format("?")
+
+    def __init__(self, engine: Engine) -> None:
+        self._path = engine.url.database or ""
+        self._connections: _PerThread[sqlite3.Connection] = _PerThread(self._connect)
+
+    def read(self, source: str, subject: str) -> GateFacts | None:
+        try:
+            connection = self._connections.get()
+            rows = connection.execute(self._statement, (source, subject, source, subject)).fetchall()
+        except UnicodeEncodeError:
+            return None  # lone surrogates: such a subject was never stored
+        except sqlite3.Error as error:
+            self._connections.drop()
+            raise StoreUnavailable("database") from error
+        return _facts(rows, from_microseconds)
+
+    def close(self) -> None:
+        self._connections.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        # Each thread uses its own connection; only `close` reaches for another thread's.
+        connection = sqlite3.connect(
+            self._path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        connection.executescript("PRAGMA query_only = ON; PRAGMA mmap_size = 1073741824;")
+        return connection
+
+
+class _PostgresReader:
+    _statement = _STATEMENT.format("%s")
+
+    def __init__(self, engine: Engine) -> None:
+        self._arguments, self._options = engine.dialect.create_connect_args(engine.url)
+        self._connections: _PerThread[psycopg.Connection[Any]] = _PerThread(self._connect)
+
+    def read(self, source: str, subject: str) -> GateFacts | None:
+        try:
+            rows = self._once_more(lambda: self._rows(source, subject))
+        except (UnicodeEncodeError, psycopg.DataError):
+            return None  # lone surrogates or NUL: such a subject was never stored
+        except psycopg.Error as error:
+            self._connections.drop()
+            raise StoreUnavailable("database") from error
+        return _facts(rows, lambda moment: moment)
+
+    def close(self) -> None:
+        self._connections.close()
+
+    def _once_more(self, ask: Callable[[], _Answer]) -> _Answer:
+        # A restarted server ends every thread's connection; asking again reads nothing twice.
+        try:
+            return ask()
+        except psycopg.OperationalError:
+            self._connections.drop()
+            return ask()
+
+    def _rows(self, source: str, subject: str) -> list[_Row]:
+        connection = self._connections.get()
+        return connection.execute(self._statement, (source, subject, source, subject), binary=True).fetchall()
+
+    def _connect(self) -> "psycopg.Connection[Any]":
+        connection = psycopg.connect(
+            *self._arguments,
+            **{"connect_timeout": _WAIT_SECONDS, **self._options},
+            autocommit=True,
+            prepare_threshold=0,
+        )
+        connection.execute(f"SET statement_timeout = '{_WAIT_SECONDS}s'")
+        connection.execute("SET default_transaction_read_only = on")
+        connection.execute("SET timezone = 'UTC'")
+        return connection
+
+
+def _facts(rows: Sequence[_Row], moment: Callable[[Any], dt.datetime]) -> GateFacts | None:
+    if not rows:
+        return None
+    person_id, epoch, frozen_at = rows[0][:3]
+    return GateFacts(
+        person_id=person_id,
+        epoch=epoch,
+        frozen=frozen_at is not None,
+        authenticators=tuple(
+            AuthenticatorFact(row[3], moment(row[4]), moment(row[5]), row[6] is not None)
+            for row in rows
+            if row[3] is not None
+        ),
+        postponements=_postponements([(row[7], moment(row[8])) for row in rows if row[7] is not None]),
+    )
+
+
+def _postponements(put_off: list[tuple[str, dt.datetime]]) -> Postponements:
+    if not put_off:
+        return _NEVER
+    return Postponements(
+        len(put_off), min(at for _, at in put_off), frozenset(session for session, _ in put_off)
+    )

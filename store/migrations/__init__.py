@@ -1,0 +1,1 @@
+"""Alembic's scripts; `Database.upgrade` runs them, no `alembic.ini` is needed."""

@@ -1,0 +1,23 @@
+"""The run as a whole: servers, groups, what was skipped, versions and time.
+
+The fixtures that start servers live in `tests/servers`, one module each.
+"""
+
+import pytest
+
+# The fixtures' modules import each other, so all are named before any is loaded.
+pytest.register_assert_rewrite("tests.servers")
+
+pytest_plugins = [
+    "tests.servers.browser",
+    "tests.servers.certificates",
+    "tests.servers.keycloak",
+    "tests.servers.nginx",
+    "tests.servers.postgres",
+    "tests.servers.relying_party",
+    "tests.servers.run_report",
+    "tests.servers.slapd",
+    "tests.servers.smtp",
+    "tests.servers.valkey",
+    "tests.servers.versions",
+]

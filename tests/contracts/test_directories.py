@@ -1,0 +1,565 @@
+"""What every directory and every writer of passwords has to do, on a real slapd and on the demo's."""
+
+import datetime as dt
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from structlog.testing import capture_logs
+
+from idp_plugin.base import Identity, PasswordState, Subject
+from idp_plugin.demo.directory import GROUPS_BASE, PEOPLE_BASE, DemoDirectory, DemoPasswordPolicy
+from idp_plugin.demo.directory_entry import Credential
+from idp_plugin.demo.directory_server import DirectoryServer
+from idp_plugin.demo.pki import make_certificates
+from idp_plugin.demo.servers import directory_settings, fill
+from idp_plugin.errors import NotPermitted, PasswordRefused, RefusalReason, WrongPassword
+from idp_plugin.ldap.openldap import OpenLdap
+from tests.servers import slapd as real
+
+ISSUER = "https://sso.example.org"
+NAMES = ("alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi")
+NEW = "Quite-New-Passw0rd"
+
+
+def dn(username: str) -> str:
+    return f"uid={username},{PEOPLE_BASE}"
+
+
+class Arrangement(Protocol):
+    """A directory with the demo's people, and an administrator's hand in it."""
+
+    directory: OpenLdap
+    passwords: Mapping[str, str]
+
+    def lock(self, username: str, since: dt.datetime) -> None: ...
+    def close(self, username: str) -> None: ...
+    def age(self, username: str, days: int) -> None: ...
+    def must_change(self, username: str) -> None: ...
+    def minimum_age(self, age: dt.timedelta) -> None: ...
+    def put_in_group(self, username: str, group: str) -> None: ...
+    def nest(self, inner: str, outer: str) -> None: ...
+    def share_mail(self, username: str, other: str) -> None: ...
+    def recreate(self, username: str) -> None: ...
+    def reader(self) -> OpenLdap: ...
+
+
+class Slapd:
+    """The real one."""
+
+    def __init__(self, server: real.Slapd) -> None:
+        self._server = server
+        self.passwords = {name: person.password for name, person in server.people.items()}
+        self.directory = self.reader()
+
+    def reader(self) -> OpenLdap:
+        return OpenLdap(self._server.settings(), ISSUER)
+
+    def lock(self, username: str, since: dt.datetime) -> None:
+        self._server.change(dn(username), pwdAccountLockedTime=f"{since:%Y%m%d%H%M%SZ}")
+
+    def close(self, username: str) -> None:
+        self._server.change(dn(username), pwdAccountLockedTime="000001010000Z")
+
+    def age(self, username: str, days: int) -> None:
+        then = dt.datetime.now(dt.UTC) - dt.timedelta(days=days)
+        self._server.change(dn(username), pwdChangedTime=f"{then:%Y%m%d%H%M%SZ}")
+
+    def must_change(self, username: str) -> None:
+        self._server.change(dn(username), pwdReset="TRUE")
+
+    def minimum_age(self, age: dt.timedelta) -> None:
+        self._server.change(real.POLICY_DN, pwdMinAge=str(int(age.total_seconds())))
+
+    def put_in_group(self, username: str, group: str) -> None:
+        self._server.change(f"cn={group},{GROUPS_BASE}", member=[dn(username)])
+
+    def nest(self, inner: str, outer: str) -> None:
+        self._server.change(f"cn={outer},{GROUPS_BASE}", member=[f"cn={inner},{GROUPS_BASE}", dn("erin")])
+
+    def share_mail(self, username: str, other: str) -> None:
+        self._server.change(dn(username), mail=f"{other}@example.org")
+
+    def recreate(self, username: str) -> None:
+        self._server.delete(dn(username))
+        self._server.add(
+            dn(username), ["inetOrgPerson"], uid=username, cn=username, sn=username, userPassword=NEW
+        )
+
+
+class Demo:
+    """The embedded one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.passwords = {name: f"{name.title()}-Passw0rd" for name in NAMES}
+        self._served = DemoDirectory()
+        fill(self._served, self.passwords, "svc-Secret-1")
+        for name in NAMES:
+            self._credential(name).locked_at = None
+        certificates = make_certificates(folder)
+        self._server = DirectoryServer(self._served, certificates, ("127.0.0.1", 0))
+        self._settings = directory_settings(self._server, certificates, "svc-Secret-1")
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        self.directory = self.reader()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def reader(self) -> OpenLdap:
+        return OpenLdap(self._settings.model_copy(update={"name": "corp"}), ISSUER)
+
+    def _credential(self, username: str) -> Credential:
+        credential = self._served.entry(dn(username)).credential
+        assert credential
+        return credential
+
+    def lock(self, username: str, since: dt.datetime) -> None:
+        self._credential(username).locked_at = since
+
+    def close(self, username: str) -> None:
+        self._credential(username).is_locked_permanently = True
+
+    def age(self, username: str, days: int) -> None:
+        self._credential(username).changed = dt.datetime.now(dt.UTC) - dt.timedelta(days=days)
+
+    def must_change(self, username: str) -> None:
+        self._credential(username).must_change = True
+
+    def minimum_age(self, age: dt.timedelta) -> None:
+        self._served.set_policy(DemoPasswordPolicy(minimum_age=age))
+
+    def put_in_group(self, username: str, group: str) -> None:
+        self._group(group, [dn(username)])
+
+    def nest(self, inner: str, outer: str) -> None:
+        self._group(outer, [f"cn={inner},{GROUPS_BASE}", dn("erin")])
+
+    def _group(self, name: str, members: list[str]) -> None:
+        attributes = {"objectClass": ("groupOfNames",), "cn": (name,), "member": members}
+        self._served.add(f"cn={name},{GROUPS_BASE}", attributes)
+
+    def share_mail(self, username: str, other: str) -> None:
+        entry = self._served.entry(dn(username))
+        entry.attributes = {**entry.attributes, "mail": (f"{other}@example.org",)}
+
+    def recreate(self, username: str) -> None:
+        self._served.add(dn(username), {"objectClass": ("inetOrgPerson",), "uid": (username,)}, NEW)
+
+
+@pytest.fixture(params=["slapd", "demo"])
+def arranged(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Arrangement]:
+    if request.param == "slapd":
+        yield Slapd(request.getfixturevalue("slapd"))
+        return
+    demo = Demo(tmp_path)
+    for name in NAMES:
+        demo.age(name, 0)
+    yield demo
+    demo.stop()
+
+
+@pytest.fixture
+def known(arranged: Arrangement) -> Callable[[str], Identity]:
+    def find(username: str) -> Identity:
+        identity = arranged.directory.find(username)
+        assert identity is not None
+        return identity
+
+    return find
+
+
+def opens(arranged: Arrangement, identity: Identity, password: str) -> bool:
+    try:
+        state = arranged.directory.verify_password(identity.account, password)
+    except WrongPassword:
+        return False
+    return state is PasswordState.USABLE
+
+
+# Finding
+
+
+@pytest.mark.parametrize("typed", ["alice", "ALICE", "alice@example.org", "Alice@Example.Org"])
+def test_a_person_is_found_by_name_or_address_in_any_case(arranged: Arrangement, typed: str) -> None:
+    identity = arranged.directory.find(typed)
+    assert identity is not None
+    assert identity.username == "alice"
+
+
+def test_an_identity_says_who_where_and_what(arranged: Arrangement, known: Callable[[str], Identity]) -> None:
+    frank = known("frank")
+    assert frank.subject == Subject(ISSUER, frank.account.id)
+    assert frank.account.source == "corp"
+    assert frank.emails == ("frank@example.org",)
+    assert frank.groups == {"staff", "helpdesk"}
+    assert frank.enabled
+    assert not frank.locked
+    assert not frank.privileged
+    assert frank.password_state is PasswordState.USABLE
+    assert frank.may_change_password_after is None
+
+
+NOBODY = (
+    "nobody",
+    "*",
+    "ali*",
+    "alice)(uid=*",
+    "*)(objectClass=*",
+    "\\61lice",
+    "alice\\",
+    "(alice)",
+    "uid=alice",
+    "alice\0",
+    "alice\u200f",
+    "al\u200bice",
+    "alice\n",
+    "\ud800",
+    "",
+    "   ",
+    "a" * 10_000,
+    "аlice",
+)
+
+
+def test_what_is_nobodys_name_finds_nobody(arranged: Arrangement) -> None:
+    assert [typed for typed in NOBODY if arranged.directory.find(typed)] == []
+
+
+def test_two_matches_are_nobody_and_raise_an_alarm(arranged: Arrangement) -> None:
+    arranged.share_mail("bob", "alice")
+    with capture_logs() as logs:
+        assert arranged.directory.find("alice@example.org") is None
+    assert [entry["event"] for entry in logs] == ["directory_identifier_ambiguous"]
+    assert "alice" not in str(logs)
+
+
+def test_a_subject_finds_the_same_person_again(
+    arranged: Arrangement, known: Callable[[str], Identity]
+) -> None:
+    alice = known("alice")
+    assert arranged.directory.get(alice.subject) == alice
+
+
+def test_a_re_created_name_inherits_nothing(arranged: Arrangement, known: Callable[[str], Identity]) -> None:
+    before = known("alice")
+    arranged.recreate("alice")
+    assert known("alice").subject != before.subject
+    assert arranged.directory.get(before.subject) is None
+    with pytest.raises(NotPermitted):
+        arranged.directory.set_password(before.account, "Another-Passw0rd")
+
+
+@pytest.mark.parametrize("id_", ["*", "", "alice", "not-a-uuid)(uid=alice"])
+def test_a_subject_that_is_no_id_finds_nobody(arranged: Arrangement, id_: str) -> None:
+    assert arranged.directory.get(Subject(ISSUER, id_)) is None
+
+
+def test_a_subject_of_another_issuer_finds_nobody(
+    arranged: Arrangement, known: Callable[[str], Identity]
+) -> None:
+    assert arranged.directory.get(Subject("https://elsewhere", known("alice").subject.id)) is None
+
+
+def test_everyone_is_everyone(arranged: Arrangement) -> None:
+    assert {person.username for person in arranged.directory.everyone()} == set(NAMES)
+
+
+def test_everyone_of_a_group_is_its_members(arranged: Arrangement) -> None:
+    assert {person.username for person in arranged.directory.everyone(["helpdesk"])} == {"frank"}
+
+
+# Locks, ages and power
+
+
+def test_wrong_passwords_lock(arranged: Arrangement, known: Callable[[str], Identity]) -> None:
+    alice = known("alice")
+    for _ in range(5):
+        assert not opens(arranged, alice, "wrong")
+    assert known("alice").locked
+    assert known("alice").enabled
+    assert not opens(arranged, alice, arranged.passwords["alice"])
+
+
+def test_a_lock_ends_by_itself(arranged: Arrangement, known: Callable[[str], Identity]) -> None:
+    arranged.lock("alice", dt.datetime.now(dt.UTC) - dt.timedelta(days=2))
+    assert not known("alice").locked
+    assert opens(arranged, known("alice"), arranged.passwords["alice"])
+
+
+def test_a_permanent_lock_is_a_closed_account(
+    arranged: Arrangement, known: Callable[[str], Identity]
+) -> None:
+    arranged.close("alice")
+    assert not known("alice").enabled
+    assert known("alice").locked
+
+
+def test_an_old_password_is_expired(arranged: Arrangement, known: Callable[[str], Identity]) -> None:
+    arranged.age("alice", 91)
+    alice = known("alice")
+    assert alice.password_state is PasswordState.EXPIRED
+    assert (
+        arranged.directory.verify_password(alice.account, arranged.passwords["alice"])
+        is PasswordState.EXPIRED
+    )
+
+
+def test_the_wrong_password_of_an_expired_account_is_just_wrong(
+    arranged: Arrangement, known: Callable[[str], Identity]
+) -> None:
+    arranged.age("alice", 91)
+    with pytest.raises(WrongPassword):
+        arranged.directory.verify_password(known("alice").account, "wrong")
+
+
+def test_a_password_set_by_an_administrator_must_be_changed(
+    arranged: Arrangement, known: Callable[[str], Identity]
+) -> None:
+    arranged.must_change("alice")
+    alice = known("alice")
+    assert alice.password_state is PasswordState.MUST_CHANGE
+    assert (
+        arranged.directory.verify_password(alice.account, arranged.passwords["alice"])
+        is PasswordState.MUST_CHANGE
+    )
+
+
+def test_a_young_password_says_when_it_may_be_changed(
+    arranged: Arrangement, known: Callable[[str], Identity]
+) -> None:
+    arranged.minimum_age(dt.timedelta(hours=1))
+    after = arranged.reader().find("alice")
+    assert after is not None
+    assert after.may_change_password_after is not None
+    wait = after.may_change_password_after - dt.datetime.now(dt.UTC)
+    assert dt.timedelta(minutes=55) < wait <= dt.timedelta(hours=1)
+
+
+def test_an_empty_password_is_never_right(arranged: Arrangement, known: Callable[[str], Identity]) -> None:
+    with pytest.raises(WrongPassword):
+        arranged.directory.verify_password(known("alice").account, "")
+
+
+def test_members_of_protected_groups_are_privileged(known: Callable[[str], Identity]) -> None:
+    assert known("erin").privileged
+
+
+def test_members_of_groups_within_protected_groups_are_privileged(
+    arranged: Arrangement, known: Callable[[str], Identity]
+) -> None:
+    arranged.nest("helpdesk", "administrators")
+    frank = known("frank")
+    assert frank.privileged
+    assert frank.groups == {"staff", "helpdesk", "administrators"}
+
+
+# Setting
+
+
+def test_a_reset_replaces_the_password(arranged: Arrangement, known: Callable[[str], Identity]) -> None:
+    alice = known("alice")
+    arranged.directory.set_password(alice.account, NEW)
+    assert opens(arranged, alice, NEW)
+    assert not opens(arranged, alice, arranged.passwords["alice"])
+
+
+@pytest.mark.parametrize(
+    "new", ["Пароль-мой-новый", "pässwörd-ßüñ", "with spaces and \\ * ( )", "日本語のパスワード八"]
+)
+def test_a_reset_takes_any_text(arranged: Arrangement, known: Callable[[str], Identity], new: str) -> None:
+    arranged.directory.set_password(known("alice").account, new)
+    assert opens(arranged, known("alice"), new)
+
+
+def test_a_reset_unlocks(arranged: Arrangement, known: Callable[[str], Identity]) -> None:
+    arranged.lock("carol", dt.datetime.now(dt.UTC))
+    assert known("carol").locked
+    arranged.directory.set_password(known("carol").account, NEW)
+    assert not known("carol").locked
+    assert opens(arranged, known("carol"), NEW)
+
+
+def test_a_reset_ends_expiry_and_the_order_to_change(
+    arranged: Arrangement, known: Callable[[str], Identity]
+) -> None:
+    arranged.age("dave", 400)
+    arranged.must_change("dave")
+    arranged.directory.set_password(known("dave").account, NEW)
+    assert known("dave").password_state is PasswordState.USABLE
+    assert opens(arranged, known("dave"), NEW)
+
+
+@pytest.mark.parametrize(
+    ("new", "reason"),
+    [
+        ("short", RefusalReason.TOO_SHORT),
+        ("", RefusalReason.TOO_SHORT),
+        ("nul\0inside-it", RefusalReason.OTHER),
+    ],
+)
+def test_a_reset_to_a_bad_password_is_refused_with_the_reason(
+    arranged: Arrangement, known: Callable[[str], Identity], new: str, reason: RefusalReason
+) -> None:
+    with pytest.raises(PasswordRefused) as refused:
+        arranged.directory.set_password(known("alice").account, new)
+    assert refused.value.reasons == (reason,)
+    assert opens(arranged, known("alice"), arranged.passwords["alice"])
+
+
+def test_a_reset_to_an_earlier_password_is_refused(
+    arranged: Arrangement, known: Callable[[str], Identity]
+) -> None:
+    alice = known("alice")
+    arranged.directory.set_password(alice.account, NEW)
+    for earlier in (arranged.passwords["alice"], NEW):
+        with pytest.raises(PasswordRefused) as refused:
+            arranged.directory.set_password(alice.account, earlier)
+        assert refused.value.reasons == (RefusalReason.IN_HISTORY,)
+    assert arranged.directory.capabilities(alice.account).checks_history_on_reset
+
+
+def test_privileged_people_are_never_written_to(
+    arranged: Arrangement, known: Callable[[str], Identity]
+) -> None:
+    with pytest.raises(NotPermitted):
+        arranged.directory.set_password(known("erin").account, NEW)
+    assert opens(arranged, known("erin"), arranged.passwords["erin"])
+
+
+def test_somebody_who_became_privileged_meanwhile_is_not_written_to(
+    arranged: Arrangement, known: Callable[[str], Identity]
+) -> None:
+    account = known("alice").account
+    arranged.put_in_group("alice", "administrators")
+    with pytest.raises(NotPermitted):
+        arranged.directory.set_password(account, NEW)
+    assert opens(arranged, known("alice"), arranged.passwords["alice"])
+
+
+def test_a_closed_account_is_not_opened_by_a_reset(
+    arranged: Arrangement, known: Callable[[str], Identity]
+) -> None:
+    account = known("alice").account
+    arranged.close("alice")
+    with pytest.raises(NotPermitted):
+        arranged.directory.set_password(account, NEW)
+    assert not known("alice").enabled
+
+
+def test_an_account_of_another_directory_is_not_written_to(
+    arranged: Arrangement, known: Callable[[str], Identity]
+) -> None:
+    with pytest.raises(NotPermitted):
+        arranged.directory.set_password(Subject("elsewhere", known("alice").account.id), NEW)
+
+
+# Changing
+
+
+def test_a_change_needs_the_old_password(arranged: Arrangement, known: Callable[[str], Identity]) -> None:
+    alice = known("alice")
+    with pytest.raises(WrongPassword):
+        arranged.directory.change_password(alice.account, "wrong", NEW)
+    arranged.directory.change_password(alice.account, arranged.passwords["alice"], NEW)
+    assert opens(arranged, alice, NEW)
+
+
+def test_wrong_old_passwords_count_towards_the_lock(
+    arranged: Arrangement, known: Callable[[str], Identity]
+) -> None:
+    for _ in range(5):
+        with pytest.raises(WrongPassword):
+            arranged.directory.change_password(known("alice").account, "wrong", NEW)
+    assert known("alice").locked
+
+
+def test_an_expired_password_can_be_changed(arranged: Arrangement, known: Callable[[str], Identity]) -> None:
+    arranged.age("dave", 400)
+    dave = known("dave")
+    with pytest.raises(WrongPassword):
+        arranged.directory.change_password(dave.account, "wrong", NEW)
+    arranged.directory.change_password(dave.account, arranged.passwords["dave"], NEW)
+    assert opens(arranged, dave, NEW)
+
+
+def test_a_password_that_must_be_changed_can_be(
+    arranged: Arrangement, known: Callable[[str], Identity]
+) -> None:
+    arranged.must_change("dave")
+    arranged.directory.change_password(known("dave").account, arranged.passwords["dave"], NEW)
+    assert opens(arranged, known("dave"), NEW)
+
+
+def test_a_change_back_is_refused(arranged: Arrangement, known: Callable[[str], Identity]) -> None:
+    alice, first = known("alice"), arranged.passwords["alice"]
+    arranged.directory.change_password(alice.account, first, NEW)
+    with pytest.raises(PasswordRefused) as refused:
+        arranged.directory.change_password(alice.account, NEW, first)
+    assert refused.value.reasons == (RefusalReason.IN_HISTORY,)
+
+
+def test_a_young_password_can_neither_be_changed_nor_reset(
+    arranged: Arrangement, known: Callable[[str], Identity]
+) -> None:
+    arranged.minimum_age(dt.timedelta(hours=1))
+    alice, first = known("alice"), arranged.passwords["alice"]
+    for write in (
+        lambda: arranged.directory.change_password(alice.account, first, NEW),
+        lambda: arranged.directory.set_password(alice.account, NEW),
+    ):
+        with pytest.raises(PasswordRefused) as refused:
+            write()
+        assert refused.value.reasons == (RefusalReason.TOO_YOUNG,)
+    assert opens(arranged, alice, first)
+
+
+def test_a_young_password_that_must_be_changed_can_be_reset(
+    arranged: Arrangement, known: Callable[[str], Identity]
+) -> None:
+    arranged.minimum_age(dt.timedelta(hours=1))
+    arranged.must_change("alice")
+    arranged.directory.set_password(known("alice").account, NEW)
+    assert opens(arranged, known("alice"), NEW)
+
+
+def test_a_locked_account_cannot_change(arranged: Arrangement, known: Callable[[str], Identity]) -> None:
+    arranged.lock("carol", dt.datetime.now(dt.UTC))
+    with pytest.raises(WrongPassword):
+        arranged.directory.change_password(known("carol").account, arranged.passwords["carol"], NEW)
+
+
+# Unlocking
+
+
+def test_an_unlock_leaves_the_password(arranged: Arrangement, known: Callable[[str], Identity]) -> None:
+    arranged.lock("carol", dt.datetime.now(dt.UTC))
+    arranged.directory.unlock(known("carol").account)
+    assert not known("carol").locked
+    assert opens(arranged, known("carol"), arranged.passwords["carol"])
+
+
+def test_an_unlock_of_what_is_not_locked_is_fine(
+    arranged: Arrangement, known: Callable[[str], Identity]
+) -> None:
+    arranged.directory.unlock(known("alice").account)
+    assert opens(arranged, known("alice"), arranged.passwords["alice"])
+
+
+@pytest.mark.parametrize("username", ["alice", "erin"])
+def test_an_unlock_stops_at_closed_and_privileged_accounts(
+    arranged: Arrangement, known: Callable[[str], Identity], username: str
+) -> None:
+    arranged.close(username)
+    with pytest.raises(NotPermitted):
+        arranged.directory.unlock(known(username).account)
+    assert known(username).locked
+
+
+def test_the_promises_come_from_the_policy(arranged: Arrangement, known: Callable[[str], Identity]) -> None:
+    promised = arranged.directory.capabilities(known("alice").account)
+    assert promised.minimum_length == 8
+    assert promised.history_length == 3
+    assert promised.unlocks_on_reset

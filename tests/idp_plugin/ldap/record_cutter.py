@@ -1,0 +1,96 @@
+"""A TCP relay that counts the client's TLS records and loses what it is told to lose."""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable
+from typing import Self
+
+
+class RecordCutter:
+    """Listens on `port` and relays to a loopback port; each connection counts its own records."""
+
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._counts: list[int] = []
+        self._silent_after: int | None = None
+        self._swallowed: int | None = None
+        self._open: list[socket.socket] = []
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join(10)
+        for each in self._open:
+            each.close()
+
+    def count(self, work: Callable[[], object]) -> int:
+        """Return how many records the client sent over the last connection that `work` made."""
+        self._counts.clear()
+        work()
+        return self._counts[-1]
+
+    def drop_answer_to(self, record: int) -> None:
+        """Deliver this record of the next connection, lose what comes back, and hang up; once."""
+        self._silent_after = record
+
+    def swallow(self, record: int) -> None:
+        """Never deliver this record of the next connection, and hang up; once."""
+        self._swallowed = record
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(("127.0.0.1", self._target))
+                self._open += [client, server]
+                self._counts.append(0)
+                threading.Thread(target=self._upstream, args=(client, server), daemon=True).start()
+                threading.Thread(target=_pour, args=(server, client), daemon=True).start()
+
+    def _upstream(self, client: socket.socket, server: socket.socket) -> None:
+        number = 0
+        with contextlib.suppress(OSError):
+            while record := _record(client):
+                number += 1
+                self._counts[-1] = number
+                if number == self._swallowed:
+                    self._swallowed = None
+                    client.shutdown(socket.SHUT_RDWR)
+                    return
+                if number == self._silent_after:
+                    self._silent_after = None
+                    client.shutdown(socket.SHUT_RDWR)
+                    server.sendall(record)
+                    return
+                server.sendall(record)
+            server.shutdown(socket.SHUT_WR)
+
+
+def _record(source: socket.socket) -> bytes:
+    head = _exactly(source, 5)
+    return head + _exactly(source, int.from_bytes(head[3:], "big")) if head else b""
+
+
+def _exactly(source: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        chunk = source.recv(size - len(data))
+        if not chunk:
+            return b""
+        data += chunk
+    return data
+
+
+def _pour(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
