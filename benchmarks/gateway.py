@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.harness import TESTED_CORE, Load, Service, Unfit, Variant, service
+from tests.servers.certificates import Authority
 from tests.servers.processes import free_port
 
 PROGRAM = Path(sys.executable).with_name("sparekey")
@@ -143,7 +144,6 @@ def gateway(
     """Start the gateway in front of a provider."""
     folder.mkdir(parents=True)
     (folder / "policies.toml").write_text(POLICY)
-    (folder / "ca.pem").touch()
     operations = free_port()
     settings = folder / "sparekey.toml"
     settings.touch(mode=0o600)
@@ -157,7 +157,7 @@ def gateway(
             client_id=client[0],
             client_secret=client[1],
             nobody=free_port(),
-            ca=folder / "ca.pem",
+            ca=Authority.new(folder).file,
             folder=folder,
             key=base64.b64encode(secrets.token_bytes(32)).decode(),
         )

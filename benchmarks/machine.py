@@ -37,10 +37,10 @@ def _system() -> str:
 
 
 def _said(*command: str) -> str:
-    """Return what a program says of its version: the first `name/1.2.3` or `name 1.2.3`."""
+    """Return what a program says of its version, such as `nginx 1.22.1`."""
     try:
         ran = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         return ""
-    found = re.search(r"(nginx|Apache|wrk)[/ ]([\w.]+)", ran.stdout + ran.stderr)
+    found = re.search(r"(nginx|Apache|wrk)(?: debian)?/([\d.]+)", ran.stdout + ran.stderr)
     return f"{found[1]} {found[2]}" if found else ""

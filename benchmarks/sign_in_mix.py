@@ -14,6 +14,13 @@ CONNECTIONS = 32
 SECONDS = 3
 ROUNDS = 5
 LINK = b'id="sparekey-link"'
+METHOD = (
+    f"1 sign-in page of {sign_in_pages.PAGE_BYTES // 1024} kB at an authorization address, 2 style sheets of "
+    f"{sign_in_pages.STYLE_BYTES // 1024} kB, 1 JSON answer, in turn; {CONNECTIONS} connections, {ROUNDS} "
+    f"interleaved rounds of {SECONDS} s. Sparekey puts the link in, looks at every answer for a sign-in, "
+    "remembers every request that could become one, writes a log line per request and counts it; the others "
+    "write no log. `direct` is the upstream itself."
+)
 
 
 def run(folder: Path) -> Result:
@@ -57,13 +64,7 @@ def _result(measured: list[Measured]) -> Result:
     floor = cpu[nginx.name]
     return Result(
         title="A sign-in's requests: page, style sheets, JSON",
-        method=(
-            f"1 sign-in page of {sign_in_pages.PAGE_BYTES // 1024} kB at an authorization address, 2 style sheets "
-            f"of {sign_in_pages.STYLE_BYTES // 1024} kB, 1 JSON answer, in turn; {CONNECTIONS} connections, "
-            f"{SECONDS} s × {ROUNDS} interleaved rounds. Sparekey puts the link in, looks at every answer for a "
-            "sign-in, remembers every request that could become one, writes a log line per request and counts "
-            "it; the others write no log. `direct` is the upstream itself."
-        ),
+        method=METHOD,
         columns=("", "CPU µs/request", "ratio", "requests/s", "p50 µs", "p99 µs", "memory MiB"),
         rows=[
             (

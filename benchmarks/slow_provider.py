@@ -45,7 +45,7 @@ def run(folder: Path) -> Result:
     ratio = through.median("per_second") / direct.median("per_second")
     return Result(
         title=f"{PEOPLE} people at once, a provider that needs {DELAY * 1000:.0f} ms",
-        method=f"{PEOPLE} connections ask for the sign-in page; {SECONDS} s × {ROUNDS} interleaved rounds.",
+        method=f"{PEOPLE} connections ask for the sign-in page; {ROUNDS} interleaved rounds of {SECONDS} s.",
         columns=("", "requests/s", "p50 ms", "p99 ms", "CPU µs/request"),
         rows=[
             (

@@ -6,12 +6,21 @@ TOML or JSON; `deploy/policies.example.toml` shows every field.
 import datetime as dt
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 Kind = Literal["email", "totp"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+_Items = TypeVar("_Items", bound=tuple[object, ...])
 
 
 class PolicyInvalid(Exception):
@@ -42,12 +51,11 @@ class Who(_Part):
     clients: tuple[str, ...] = ()
     """Only sign-ins to these relying parties (client ids); empty means to any."""
 
-    @field_validator("clients")
-    @classmethod
-    def _names_somebody(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        if not any(info.data.get(name, True) for name in ("everyone", "groups", "roles")):
+    @model_validator(mode="after")
+    def _names_somebody(self) -> "Who":
+        if not (self.everyone or self.groups or self.roles):
             raise ValueError("names nobody: set everyone, groups or roles")
-        return value
+        return self
 
     @property
     def needs_groups(self) -> bool:
@@ -91,7 +99,7 @@ class Rule(_Part):
     """Whom it is for."""
     required: bool = True
     """False excludes these people: they may register, and are never interrupted."""
-    kinds: tuple[Kind, ...] = Field(default=KINDS, min_length=1)
+    kinds: tuple[Kind, ...] = KINDS
     """Which authenticators count, in the order in which they are offered."""
     register_count: int = Field(default=1, ge=1, le=5, alias="register")
     """How many must be registered."""
@@ -119,7 +127,7 @@ class Rule(_Part):
     def _each_once(cls, value: tuple[Kind, ...]) -> tuple[Kind, ...]:
         if len(set(value)) != len(value):
             raise ValueError("lists a kind twice")
-        return value
+        return _not_empty(value)
 
     @field_validator("reset")
     @classmethod
@@ -156,8 +164,13 @@ class Policy(_Part):
 
     version: int = 0
     """Given by the store; 0 before it is stored."""
-    rules: tuple[Rule, ...] = Field(min_length=1)
+    rules: tuple[Rule, ...]
     """The first that matches decides; a sign-in that none matches is let go."""
+
+    @field_validator("rules")
+    @classmethod
+    def _some(cls, value: tuple[Rule, ...]) -> tuple[Rule, ...]:
+        return _not_empty(value)
 
     def rule_for(
         self, *, groups: frozenset[str] | None, roles: frozenset[str] | None = None, client_id: str = ""
@@ -191,6 +204,13 @@ class Policy(_Part):
         return self.model_dump(mode="json", by_alias=True, exclude={"version"})
 
 
+def _not_empty(value: _Items) -> _Items:
+    # Not `min_length`: that also complains of every list whose items are wrong.
+    if not value:
+        raise ValueError("is empty")
+    return value
+
+
 def load(text: str) -> Policy:
     """Read a TOML document.
 
@@ -201,6 +221,8 @@ def load(text: str) -> Policy:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise PolicyInvalid([("document", str(error))]) from error
+    if "version" in document:
+        raise PolicyInvalid([("version", "is counted by the store")])
     return from_document(document)
 
 

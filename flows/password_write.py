@@ -45,6 +45,8 @@ from store.jobs import Jobs
 
 END_SESSIONS = "reset.end_sessions"
 _NEVER = {RefusalReason.TOO_YOUNG: "too_young", RefusalReason.CHANGE_NOT_ALLOWED: "cannot_change"}
+_PERSONS = {"privileged": "privileged", "disabled": "disabled", "missing": "disabled"}
+"""What the writer does not permit because of the person; anything else is a right that we lack."""
 _log = structlog.get_logger(__name__)
 _T = TypeVar("_T")
 
@@ -153,9 +155,9 @@ class PasswordWrite:
         match error:
             case PasswordRefused(reasons=reasons):
                 self._refused(claimed, reasons, now, error)
-            case NotPermitted():
-                self.refuse(claimed, "privileged", now)
-                raise NotPossible("privileged") from error
+            case NotPermitted(what=what) if what in _PERSONS:
+                self.refuse(claimed, _PERSONS[what], now)
+                raise NotPossible(_PERSONS[what]) from error
             case IdpUnavailable():
                 self._failed(claimed, error, now)
                 raise Unavailable from error

@@ -168,6 +168,10 @@ class PortalSignIn:
         query = urlencode({"client_id": self._provider.settings.client_id, "post_logout_redirect_uri": back})
         return f"{address}?{query}" if address else ""
 
+    def _scope(self) -> str:
+        offered = self._provider.metadata.get("scopes_supported", ())
+        return " ".join((*SCOPES, *(scope for scope in SCOPES_IF_OFFERED if scope in offered)))
+
     def _redeem(self, code: str, verifier: str) -> str:
         settings = self._provider.settings
         form = {

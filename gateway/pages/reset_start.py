@@ -39,11 +39,11 @@ def begin() -> ResponseReturnValue:
         return _ask_who(form), 422
     identifier, return_to = str(form.identifier.data), str(form.return_to.data or "")
     work = str(form.work.data or form.ticket.data or "")
-    try:
-        with ShownIn(form, "identifier") as shown:
+    with ShownIn(form, "identifier") as shown:
+        try:
             return _begun(_start(identifier, work), return_to)
-    except TooSoon as error:
-        return _put_off(identifier, work, return_to, error.retry_after)
+        except TooSoon as error:
+            return _put_off(identifier, work, return_to, error.retry_after)
     return _ask_who(form), shown.status
 
 

@@ -178,6 +178,7 @@ def _answer(status: str, headers: list[tuple[str, str]], body: bytes) -> Answer:
 class LocalTurn(Turn):
     """One request to our own pages."""
 
+    __slots__ = ("_body", "_body_bytes", "_bridge", "_request_head")
     side = "own"
 
     def __init__(self, connection: "Connection", head: RequestHead, bridge: Bridge) -> None:
@@ -205,7 +206,9 @@ class LocalTurn(Turn):
             self.connection.refuse(Refused(413, "body_bytes"))
 
     def take_end(self) -> None:
-        """The body is complete."""
+        """The body is complete; a request without one was complete with its head."""
+        if self.received:
+            return
         self.received = True
         if self.began:
             self._run()

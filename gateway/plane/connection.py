@@ -27,6 +27,29 @@ log = structlog.get_logger("sparekey.plane")
 class Connection(asyncio.Protocol):
     """The protocol of one accepted connection; the methods `on_…` are called by llhttp."""
 
+    __slots__ = (
+        "_fields",
+        "_head_began",
+        "_head_bytes",
+        "_in_head",
+        "_linger_until",
+        "_parser",
+        "_read_bytes",
+        "_reading",
+        "_receiving",
+        "_stalled_since",
+        "_target",
+        "_transport",
+        "deaf",
+        "ended",
+        "heard",
+        "peer",
+        "site",
+        "turns",
+        "write",
+        "write_all",
+    )
+
     def __init__(self, site: "Site") -> None:
         self.site = site
         self.turns: deque[Turn] = deque()
@@ -66,13 +89,13 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserCallbackError as error:
-            log.exception("plane_fault", exc_info=error.__context__)
-            self.refuse(Refused(500, "fault"))
+            log.error("plane_fault", exc_info=error.__context__)
+            self._refuse_unless_deaf(Refused(500, "fault"))
         except httptools.HttpParserUpgrade:
             # Security: bytes after a request to switch protocols are never read.
-            self.refuse(Refused(501, "upgrade"))
+            self._refuse_unless_deaf(Refused(501, "upgrade"))
         except httptools.HttpParserError:
-            self.refuse(Refused(400, "malformed"))
+            self._refuse_unless_deaf(Refused(400, "malformed"))
         else:
             if self._in_head and self._head_bytes > self.site.limits.head_bytes:
                 self.refuse(Refused(431, "head_bytes"))
@@ -184,10 +207,8 @@ class Connection(asyncio.Protocol):
         if not self.turns or self.turns[0] is not turn:
             return
         self.turns.popleft()
-        if refused or not turn.received:
-            self.hang_up(listen=True)
-        elif turn.closes:
-            self.hang_up()
+        if turn.closes or not turn.received:
+            self.hang_up(listen=refused or not turn.received or self._transport.can_write_eof())
         elif self.turns:
             self._begin_front()
         elif self.deaf or self.ended or self.site.stopping:
@@ -209,6 +230,11 @@ class Connection(asyncio.Protocol):
             self.turns[self.turns.index(turn)] = RefusedTurn(self, refused, turn.path)
         self._begin_front()
 
+    def _refuse_unless_deaf(self, refused: Refused) -> None:
+        """Refuse what the parser could not read, unless it comes after the last request anyway."""
+        if not self.deaf:
+            self.refuse(refused)
+
     def reconsider_reading(self) -> None:
         """Read, or let the client's bytes wait: they wait while anybody after us cannot take them."""
         wanted = self.deaf or not (
@@ -217,6 +243,7 @@ class Connection(asyncio.Protocol):
         if wanted is not self._reading and not self._transport.is_closing():
             self._reading = wanted
             if wanted:
+                self.heard = time.monotonic()
                 self._transport.resume_reading()
             else:
                 self._transport.pause_reading()
@@ -248,25 +275,29 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     def check(self, now: float) -> None:
-        """End what has waited too long. Called by the site's clock."""
-        timeouts = self.site.timeouts
-        if self._stalled_since and now - self._stalled_since > timeouts.body:
-            self._transport.abort()
-        elif self._linger_until:
-            if now > self._linger_until:
-                self._end_listening()
-        elif self._stalled_since:
-            return
-        elif self._in_head:
-            if now - self._head_began > timeouts.head:
-                self.refuse(Refused(408, "head_time"))
-        elif not self.turns:
-            if now - self.heard > timeouts.idle or self.site.stopping:
-                self.hang_up()
-        elif not self.turns[0].received and self._reading and now - self.heard > timeouts.body:
+        """End what has waited too long for the client, or for somebody else. The site's clock calls it."""
+        if self._stalled_since or self._linger_until:
+            self._check_reader(now)
+        elif self._in_head or not self.turns:
+            self._check_idle(now)
+        elif not self.turns[0].received and self._reading and now - self.heard > self.site.timeouts.body:
             self.refuse(Refused(408, "body_time"))
         elif refused := self.turns[0].overdue(now):
             self.turns[0].refuse(refused)
+
+    def _check_reader(self, now: float) -> None:
+        if self._stalled_since and now - self._stalled_since > self.site.timeouts.body:
+            self._transport.abort()
+        elif self._linger_until and now > self._linger_until:
+            self._end_listening()
+
+    def _check_idle(self, now: float) -> None:
+        timeouts = self.site.timeouts
+        if self._in_head:
+            if now - self._head_began > timeouts.head:
+                self.refuse(Refused(408, "head_time"))
+        elif now - self.heard > timeouts.idle or self.site.stopping:
+            self.hang_up()
 
     def _begin_front(self) -> None:
         if self.turns and not self.turns[0].began and not self._stalled_since:

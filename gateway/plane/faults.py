@@ -9,7 +9,7 @@ from enforcement import satisfied
 from enforcement.breaker import Breaker
 from enforcement.decision import Release
 from enforcement.gate import Gate
-from enforcement.policy import GroupsUnknown
+from enforcement.policy import GroupsUnknown, Policy
 from gateway.plane import sign_in_pages
 from gateway.plane.observe import new_reference
 from gateway.plane.plane_cookies import PlaneCookies
@@ -81,7 +81,7 @@ class Faults:
         return Pass() if released else sign_in_pages.stopped(sign_in_pages.OUTAGE, reference)
 
     def _outcome(self, exchange: Exchange, sign_in: SignIn | None, now: dt.datetime) -> Outcome:
-        policy = self.gate.last_known_policy()
+        policy = self._policy()
         if policy is None:
             return Outcome.FAULT_DENIED
         if sign_in and self._was_covered(exchange, sign_in, policy.version, now):
@@ -96,6 +96,12 @@ class Faults:
             return Outcome.FAULT_DENIED
         released = isinstance(self.gate.on_fault(rule), Release)
         return Outcome.FAULT_RELEASED if released else Outcome.FAULT_DENIED
+
+    def _policy(self) -> Policy | None:
+        try:
+            return self.gate.current_policy()
+        except StoreUnavailable:
+            return self.gate.last_known_policy()
 
     def _was_covered(
         self, exchange: Exchange, sign_in: SignIn, policy_version: int, now: dt.datetime

@@ -5,27 +5,21 @@
     keep      the interceptor holds an answer; the browser gets the hold's id and its cookie
     read      a page shows what is held
     release   the gate is asked again; what was held is deleted, then delivered
-
-A page that releases by a form should not redirect from the form's own answer: browsers apply
-`form-action` to every redirect that follows, and the application may redirect on to anywhere.
 """
 
 import datetime as dt
-import hashlib
-import hmac
-import json
 import secrets
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from enforcement.decision import Deny, Interrupt, Release
+from enforcement.decision import Decision, Deny, Interrupt, Release
 from enforcement.gate import Gate
 from gateway.plane.ask_gate import ask_gate
 from gateway.plane.authorization_request import AuthorizationRequest, ReleasePlan, rewritten
+from gateway.plane.held import HeldSignIn, HoldGone, KeptHold, dump, load
 from gateway.plane.parked import Parked, pack, unpack
 from idp_plugin.base import AuthorizationAnswer, Exchange, SignIn, Subject
 from store.errors import SealBroken
@@ -37,34 +31,6 @@ PARKED = "parked"
 HOLD_LIFETIME = dt.timedelta(minutes=30)
 PARKED_LIFETIME = dt.timedelta(seconds=55)
 """Keycloak's `accessCodeLifespan` (60 s by default, fixed when the code is issued) less 5 s."""
-
-
-class HoldGone(Exception):
-    """Nothing is held under this id for this browser: expired, released already, or not its own."""
-
-
-@dataclass(frozen=True, slots=True)
-class KeptHold:
-    """A hold just made."""
-
-    id: str
-    secret: str = field(repr=False)
-    """For the browser's cookie only; kept nowhere else."""
-
-
-@dataclass(frozen=True, slots=True)
-class HeldSignIn:
-    """What waits for a person."""
-
-    id: str
-    sign_in: SignIn
-    application: str
-    """Origin of the relying party, or `scheme:` of an installed application; for showing."""
-    plan: ReleasePlan
-    held_at: dt.datetime
-    """Aware UTC."""
-    target: str = field(default="", repr=False)
-    """Path and query of the authorization request; empty where it is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +58,18 @@ class StillDue:
 class SomebodyElse:
     """The portal session is another person's, or of another IdP session; the hold stays."""
 
+
+__all__ = [
+    "HeldSignIn",
+    "HoldGone",
+    "Holds",
+    "KeptHold",
+    "Released",
+    "Replay",
+    "SomebodyElse",
+    "StartAgain",
+    "StillDue",
+]
 
 Released = Replay | Parked | StartAgain | StillDue | SomebodyElse
 
@@ -144,7 +122,7 @@ class Holds:
         )
         if held.plan is not ReleasePlan.EXACT:
             self._park(hold, exchange)
-        self._expiring.put(HOLD, hold.id, _dump(held, hold.secret), ttl=HOLD_LIFETIME)
+        self._expiring.put(HOLD, hold.id, dump(held, hold.secret), ttl=HOLD_LIFETIME)
         return hold
 
     def read(self, hold_id: str, secret: str) -> HeldSignIn:
@@ -155,7 +133,15 @@ class Holds:
             StoreUnavailable: Try later.
         """
         found = self._expiring.peek(HOLD, hold_id) if hold_id else None
-        return _load(hold_id, secret, found)
+        return load(hold_id, secret, found)
+
+    def decide(self, held: HeldSignIn, *, now: dt.datetime) -> Decision:
+        """Ask the gate about a held sign-in, as `release` will.
+
+        Raises:
+            StoreUnavailable: Try later.
+        """
+        return ask_gate(self._gate, held.sign_in, now=now)
 
     def release(
         self, hold_id: str, secret: str, *, issuer: str, subject: str, session_id: str, now: dt.datetime
@@ -173,11 +159,11 @@ class Holds:
         theirs = held.sign_in
         if (theirs.subject, theirs.session_id) != (Subject(issuer, subject), session_id):
             return SomebodyElse()
-        decision = ask_gate(self._gate, theirs, now=now)
+        decision = self.decide(held, now=now)
         if not isinstance(decision, Release):
             return StillDue(decision)
         # Security: deleted first, so that it is delivered at most once, whoever else asks meanwhile (S11).
-        _load(hold_id, secret, self._expiring.take(HOLD, hold_id))
+        load(hold_id, secret, self._expiring.take(HOLD, hold_id))
         return self._deliver(held, secret, now)
 
     def is_session_mark(self, mark: str, sign_in: SignIn) -> bool:
@@ -227,55 +213,3 @@ def application_of(redirect_uri: str) -> str:
 def _parking_key(secret: str) -> bytes:
     """Return the key that only the hold's cookie carries (S11)."""
     return HKDF(SHA256(), 32, salt=None, info=b"sparekey parked answer").derive(secret.encode())
-
-
-def _secret_digest(secret: str) -> str:
-    return hashlib.sha256(b"sparekey hold " + secret.encode()).hexdigest()
-
-
-def _dump(held: HeldSignIn, secret: str) -> bytes:
-    sign_in = held.sign_in
-    record = {
-        "secret": _secret_digest(secret),
-        "issuer": sign_in.subject.source,
-        "subject": sign_in.subject.id,
-        "session_id": sign_in.session_id,
-        "client_id": sign_in.client_id,
-        "username": sign_in.username,
-        "groups": None if sign_in.groups is None else sorted(sign_in.groups),
-        "amr": sign_in.amr,
-        "acr": sign_in.acr,
-        "verified_by": sign_in.verified_by,
-        "application": held.application,
-        "plan": held.plan,
-        "held_at": held.held_at.timestamp(),
-        "target": held.target,
-    }
-    return json.dumps(record).encode()
-
-
-def _load(hold_id: str, secret: str, found: bytes | None) -> HeldSignIn:
-    if found is None:
-        raise HoldGone
-    record: dict[str, Any] = json.loads(found)
-    if not hmac.compare_digest(record["secret"], _secret_digest(secret)):
-        raise HoldGone
-    groups = record["groups"]
-    sign_in = SignIn(
-        Subject(record["issuer"], record["subject"]),
-        record["session_id"],
-        record["client_id"],
-        username=record["username"],
-        groups=None if groups is None else frozenset(groups),
-        amr=tuple(record["amr"]),
-        acr=record["acr"],
-        verified_by=record["verified_by"],
-    )
-    return HeldSignIn(
-        hold_id,
-        sign_in,
-        record["application"],
-        ReleasePlan(record["plan"]),
-        dt.datetime.fromtimestamp(record["held_at"], dt.UTC),
-        record["target"],
-    )

@@ -25,8 +25,8 @@ HTML_TAG = re.compile(rb"<html\b[^>]*>", re.IGNORECASE)
 LANGUAGE = re.compile(rb"""\slang\s*=\s*["']?([A-Za-z]{2,3})(?![A-Za-z])""", re.IGNORECASE)
 PASSWORD = re.compile(rb"""<input\b[^>]*\stype\s*=\s*["']?password\b""", re.IGNORECASE)
 ACTION = re.compile(rb"""\saction\s*=\s*(?:"([^"]*)"|'([^']*)')""", re.IGNORECASE)
-FORM_OPENS = re.compile(rb"<form\b[^>]*>", re.IGNORECASE)
-FORM_CLOSES = re.compile(rb"</[Ff][Oo][Rr][Mm]\s*>")
+FORM_OPENS = re.compile(rb"<form\b[^>]*>")
+FORM_CLOSES = b"</form>"
 INERT = (
     (b"<!--", b"-->"),
     (b"<script", b"</script"),
@@ -44,9 +44,12 @@ ONE_TIME = ("session_code=", "execution=")
 """Parameters of a form action that are spent by posting it."""
 
 ORIGIN = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
+UNFIT = LINK_PAGES.labels("unfit")
+INSERTED = LINK_PAGES.labels("inserted")
+
 PATH = re.compile(r"/(?![/\\])[!-~]*")
-QUOTED = str.maketrans({character: f"%{ord(character):02X}" for character in "\"#%&'+;<>\\^`{|}"})
-"""What would end the query's value or the attribute."""
+QUOTED = {character: f"%{ord(character):02X}" for character in "%\"#&'+;<>\\^`{|}"}
+"""What would end the query's value or the attribute; the percent sign first."""
 WORDING_HTML = {
     language: f"{html.escape(wording)}</a></p>".encode("ascii", "xmlcharrefreplace")
     for language, wording in WORDING.items()
@@ -73,9 +76,9 @@ def insert_link(page: bytes, *, target: bytes, prefix: str) -> bytes | None:
     """
     place = None if MARK in page else _place(page)
     if place is None:
-        LINK_PAGES.labels("unfit").inc()
+        UNFIT.inc()
         return None
-    LINK_PAGES.labels("inserted").inc()
+    INSERTED.inc()
     language = _language(page)
     link = _link(prefix, _return_path(place.action, target), language)
     return b"".join((page[: place.at], link, page[place.at :]))
@@ -90,25 +93,26 @@ def _place(page: bytes) -> Place | None:
     if KEYCLOAK_ERROR_PAGE in page:
         return _after_error_message(page)
     password = PASSWORD.search(page)
-    return _after_form(page, password.start()) if password else None
+    place = _after_form(page, password.start()) if password else None
+    return None if place is None or _is_inert(page, place.at) else place
 
 
 def _after_form(page: bytes, inside: int) -> Place | None:
     """Return the end of the form around a position."""
-    opens = max(page.rfind(b"<form", 0, inside), page.rfind(b"<FORM", 0, inside))
+    opens = page.rfind(b"<form", 0, inside)
     tag = FORM_OPENS.match(page, opens) if opens >= 0 else None
-    closes = FORM_CLOSES.search(page, opens) if tag else None
-    if tag is None or closes is None or closes.start() < inside or _is_inert(page, closes.end()):
+    closes = page.find(FORM_CLOSES, opens)
+    if tag is None or closes < inside:
         return None
     action = ACTION.search(tag[0])
     written = (action[1] or action[2] or b"") if action else b""
-    return Place(closes.end(), html.unescape(written.decode("utf-8", "replace")))
+    return Place(closes + len(FORM_CLOSES), html.unescape(written.decode("utf-8", "replace")))
 
 
 def _after_error_message(page: bytes) -> Place | None:
     message = page.find(KEYCLOAK_ERROR_MESSAGE)
     closes = page.find(b"</p>", message) if message >= 0 else -1
-    if closes < 0 or _is_inert(page, closes):
+    if closes < 0:
         return None
     return Place(closes + len(b"</p>"), "")
 
@@ -146,11 +150,17 @@ def _return_path(action: str, target: bytes) -> str:
     return way_back if PATH.fullmatch(way_back) and len(way_back) <= LONGEST_RETURN_PATH else ""
 
 
+def _quoted(return_path: str) -> str:
+    for character, code in QUOTED.items():
+        return_path = return_path.replace(character, code)
+    return return_path
+
+
 def _link(prefix: str, return_path: str, language: str) -> bytes:
     """Return the link; characters outside ASCII as references, because the page's encoding is unknown."""
     query = f"lang={language}"
     if return_path:
-        query = f"return_to={return_path.translate(QUOTED)}&amp;{query}"
+        query = f"return_to={_quoted(return_path)}&amp;{query}"
     direction = "rtl" if language == "ar" else "ltr"
     return (
         f'<p id="sparekey-link" lang="{language}" dir="{direction}">'

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from gateway.plane import eager
 from gateway.plane.content_encoding import decoded
 from gateway.plane.observe import LINK_PAGES, UPSTREAM_FAILURES
 from gateway.plane.origin import Origin
@@ -66,35 +67,54 @@ class ProxyTurn(Turn):
 
     side = "idp"
 
-    may_repeat = False
-    is_head = False
-    _upstream: UpstreamConnection | None = None
-    _waiting: list[bytes] | None = None
-    """Body bytes that came before the connection to the identity provider."""
-    _waiting_bytes = 0
-    _body_bytes = 0
-    _kept_body: list[bytes] | None = None
-    _full = False
-    _page: list[bytes] | None = None
-    """The answer's body, while it is read whole."""
-    _page_bytes = 0
-    _chunked = False
-    response: ResponseHead
+    __slots__ = (
+        "_body_bytes",
+        "_chunked",
+        "_flushed",
+        "_full",
+        "_kept_body",
+        "_out",
+        "_page",
+        "_page_bytes",
+        "_proxy",
+        "_response",
+        "_upstream",
+        "_waiting",
+        "_waiting_bytes",
+        "asked",
+        "head",
+        "is_head",
+        "may_repeat",
+        "wire_head",
+    )
 
     def __init__(self, connection: "Connection", head: RequestHead, proxy: Proxy) -> None:
         super().__init__(connection, head)
         self._proxy = proxy
-        self._out: list[bytes] = []
         self.head = head
         interceptor = proxy.interceptor
         self.asked = Asked(head.method, head.target, head.fields, head.client)
         self.wire_head = _wire_head(head, proxy, identity=interceptor.wants_identity(self.asked))
-        if head.method == b"HEAD":
-            self.is_head = True
-        if self.received:
-            self.may_repeat = head.method in IDEMPOTENT
-        elif interceptor.keeps_request_body(self.asked):
+        self.is_head = head.method == b"HEAD"
+        self.may_repeat = self.received and head.method in IDEMPOTENT
+        self._upstream: UpstreamConnection | None = None
+        self._waiting: list[bytes] | None = None
+        """Body bytes that came before the connection to the identity provider."""
+        self._waiting_bytes = 0
+        self._body_bytes = 0
+        self._full = False
+        """The identity provider does not take more now."""
+        self._kept_body: list[bytes] | None = None
+        if not self.received and interceptor.keeps_request_body(self.asked):
             self._kept_body = []
+        self._response: ResponseHead
+        self._out: list[bytes] = []
+        """What one read brought of the answer."""
+        self._flushed = False
+        self._chunked = False
+        self._page: list[bytes] | None = None
+        """The answer's body, while it is read whole."""
+        self._page_bytes = 0
 
     # The request, from the client to the identity provider.
 
@@ -158,7 +178,7 @@ class ProxyTurn(Turn):
 
     def response_head(self, head: ResponseHead) -> None:
         """Choose between streaming and reading the whole answer."""
-        self.response = head
+        self._response = head
         self.status = head.status
         if self._proxy.interceptor.needs_body(self.asked, head.status, tuple(head.fields)):
             self._page = []
@@ -203,6 +223,7 @@ class ProxyTurn(Turn):
     def flush(self) -> None:
         """Send what one read brought, at once: a write costs more than the rest of the request."""
         if self._out:
+            self._flushed = True
             self.connection.write_all(self._out)
             self._out = []
 
@@ -214,13 +235,17 @@ class ProxyTurn(Turn):
                 self._out.append(b"0\r\n\r\n")
             self._done()
             return
-        task = asyncio.get_running_loop().create_task(self._examine(b"".join(self._page)))
-        self._proxy.examining.add(task)
-        task.add_done_callback(self._proxy.examining.discard)
+        task = eager.start(self._examine(b"".join(self._page)))
+        if task is not None:
+            self._proxy.examining.add(task)
+            task.add_done_callback(self._proxy.examining.discard)
 
     def failed(self, refused: Refused) -> None:
         """Answer 502 or 504, or cut an answer that has begun."""
         self._upstream = None
+        if self.answering and not self._flushed:
+            self.answering = False
+            self._out = []
         if not self.over:
             UPSTREAM_FAILURES.labels(refused.why).inc()
             self.refuse(refused)
@@ -256,7 +281,7 @@ class ProxyTurn(Turn):
 
     async def _examine(self, body: bytes) -> None:
         """Ask the interceptor. It runs to its end even when the client leaves: it may have kept a hold."""
-        plain = decoded(body, self.response.coding, self._proxy.limits.page_bytes)
+        plain = decoded(body, self._response.coding, self._proxy.limits.page_bytes)
         if plain is None:
             self.refuse(Refused(502, "content_encoding"))
             return
@@ -283,7 +308,7 @@ class ProxyTurn(Turn):
         )
 
     def _apply(self, verdict: Verdict, body: bytes) -> None:
-        response = self.response
+        response = self._response
         match verdict:
             case Pass(add_headers=added, body=None):
                 length = response.length if response.no_body else b"%d" % len(body)
@@ -309,10 +334,10 @@ class ProxyTurn(Turn):
         self._write_head(status_line, fields, framing, body)
 
     def _fields_but(self, *left_out: Treatment) -> list[Field]:
-        return [field for field in self.response.fields if treatments[field[0]] not in left_out]
+        return [field for field in self._response.fields if treatments[field[0]] not in left_out]
 
     def _set_cookies(self) -> list[Field]:
-        return [field for field in self.response.fields if treatments[field[0]] is Treatment.SET_COOKIE]
+        return [field for field in self._response.fields if treatments[field[0]] is Treatment.SET_COOKIE]
 
     def _done(self) -> None:
         self.flush()

@@ -69,6 +69,7 @@ class Peer:
     """Whether its forwarding fields are believed."""
 
 
+@dataclass(slots=True)
 class RequestHead:
     """What one request head says, after everything that may not pass was taken out."""
 
@@ -76,22 +77,23 @@ class RequestHead:
     target: bytes
     path: bytes
     """The target without the query."""
-    fields: Headers
-    """For us: as sent, without what is dropped, framing and `Host`."""
-    passed: list[Field]
-    """For the identity provider: the same without our own cookies and `Accept-Encoding`."""
     client: str
     """The person's address after trusted proxies were believed."""
-    accept_encoding = b""
-    host = b""
+    passed: list[Field]
+    """For the identity provider: as sent, without what is dropped, framing, `Host`, our own cookies and
+    `Accept-Encoding`."""
+    is_http_1_0: bool
+    keep_alive: bool
+    fields: Headers = ()
+    """For us: the same with our own cookies and `Accept-Encoding`."""
+    accept_encoding: bytes = b""
+    host: bytes = b""
     """As sent; empty in HTTP/1.0 without it."""
     length: int | None = None
     """The stated Content-Length."""
-    chunked = False
-    keep_alive = True
-    is_http_1_0 = False
-    expects_continue = False
-    is_service_worker = False
+    chunked: bool = False
+    expects_continue: bool = False
+    is_service_worker: bool = False
 
     @property
     def has_body(self) -> bool:
@@ -120,16 +122,12 @@ def read_head(
         raise Refused(400, "version")
     if method not in METHODS:
         raise Refused(400 if method == b"CONNECT" else 501, "method")
-    head = RequestHead()
-    head.method = method
-    head.target = target
-    head.path = checked_path(target)
-    if version == "1.0":
-        head.is_http_1_0 = True
-        head.keep_alive = False
-    head.passed, stated = _sorted(fields)
+    path = checked_path(target)
+    passed, stated = _sorted(fields)
+    is_http_1_0 = version == "1.0"
+    head = RequestHead(method, target, path, peer.address, passed, is_http_1_0, not is_http_1_0)
     _read_forwarding(head, stated, rules, peer)
-    head.fields = tuple(head.passed)
+    head.fields = tuple(passed)
     if len(stated) > 1 or Treatment.HOST not in stated:
         _read_framing(head, stated)
         _read_rest(head, stated)
@@ -197,7 +195,6 @@ def _read_framing(head: RequestHead, stated: Stated) -> None:
 
 def _read_forwarding(head: RequestHead, stated: Stated, rules: Rules, peer: Peer) -> None:
     """Check the host, and learn the client's address; of a trusted proxy both are believed."""
-    head.client = peer.address
     host = _only(stated, Treatment.HOST)
     if host is None and not head.is_http_1_0:
         raise Refused(400, "no_host")

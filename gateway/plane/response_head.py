@@ -1,5 +1,7 @@
 """One head of the identity provider's answers: understood in exactly one way, or misbehaviour. Pure."""
 
+from dataclasses import dataclass
+
 from gateway.plane.rewriting import (
     Field,
     Treatment,
@@ -25,6 +27,7 @@ class MisbehavedError(Exception):
     """The identity provider's answer cannot be understood."""
 
 
+@dataclass(slots=True)
 class ResponseHead:
     """What one answer's head says, after everything that may not pass was taken out."""
 
@@ -33,13 +36,13 @@ class ResponseHead:
     """Without line end."""
     fields: list[Field]
     """As sent, without framing and what is dropped."""
+    no_body: bool
+    """No body follows, whatever the framing says."""
     length: bytes | None = None
     """The stated Content-Length."""
-    coding = b""
+    coding: bytes = b""
     """Value of `Content-Encoding`."""
-    chunked = False
-    no_body = False
-    """No body follows, whatever the framing says."""
+    chunked: bool = False
 
     @property
     def until_close(self) -> bool:
@@ -60,10 +63,9 @@ def read_response_head(status: int, reason: bytes, fields: list[Field], *, to_he
     """
     if len(fields) > MOST_FIELDS:
         raise MisbehavedError
-    head = ResponseHead()
-    head.status = status
-    head.status_line = b"HTTP/1.1 %d %b" % (status, reason)
-    head.fields = passed = []
+    passed: list[Field] = []
+    no_body = to_head or status in NO_BODY
+    head = ResponseHead(status, b"HTTP/1.1 %d %b" % (status, reason), passed, no_body)
     connection = b""
     for field in fields:
         treatment = treatments[field[0]]
@@ -75,8 +77,6 @@ def read_response_head(status: int, reason: bytes, fields: list[Field], *, to_he
             _special(head, treatment, field)
     if connection:
         head.fields = without_named(passed, connection)
-    if to_head or status in NO_BODY:
-        head.no_body = True
     return head
 
 

@@ -1,6 +1,7 @@
 """What all connections of one listening address share."""
 
 import asyncio
+import contextlib
 import ssl
 import time
 from collections.abc import Callable
@@ -48,6 +49,7 @@ class Site:
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
         self._clock: asyncio.TimerHandle | None = None
+        self._empty = asyncio.Event()
         self._tick = min(1.0, max(0.02, _shortest(timeouts) / 4))
 
     async def start(self) -> None:
@@ -74,13 +76,12 @@ class Site:
         self.stopping = True
         if self._server is not None:
             self._server.close()
-        deadline = time.monotonic() + self.timeouts.stop
         self._check()
-        while self._connections and time.monotonic() < deadline:
-            await asyncio.sleep(min(self._tick, 0.05))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._until_empty(), self.timeouts.stop)
         for connection in tuple(self._connections):
             connection.abort()
-        await asyncio.sleep(0)
+        await self._until_empty()
         if self._clock is not None:
             self._clock.cancel()
         self.observer.flush()
@@ -95,6 +96,12 @@ class Site:
         if connection in self._connections:
             self._connections.discard(connection)
             CONNECTIONS.dec()
+            self._empty.set()
+
+    async def _until_empty(self) -> None:
+        while self._connections:
+            self._empty.clear()
+            await self._empty.wait()
 
     def _check(self) -> None:
         """Look after every connection; this is the plane's only timer."""

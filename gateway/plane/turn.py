@@ -18,37 +18,51 @@ class Turn:
     `connection.finished` exactly once, unless the client left.
     """
 
+    __slots__ = (
+        "answering",
+        "began",
+        "client",
+        "closes",
+        "connection",
+        "method",
+        "over",
+        "path",
+        "progress",
+        "received",
+        "reference",
+        "sent",
+        "started",
+        "status",
+        "why",
+    )
     side = "refused"
-    method = b"-"
-    path = b"-"
-    received = True
-    """The whole request is here."""
-    began = False
-    """It is at the front of its connection."""
-    answering = False
-    """The answer's head is on its way: too late for another."""
-    over = False
-    closes = False
-    """The connection ends with this turn."""
-    status = 0
-    sent = 0
-    reference = ""
-    why = ""
 
-    def __init__(self, connection: "Connection", head: RequestHead | None) -> None:
+    def __init__(self, connection: "Connection", head: RequestHead | None, path: bytes = b"-") -> None:
         self.connection = connection
         self.started = self.progress = connection.heard
+        self.began = False
+        """It is at the front of its connection."""
+        self.answering = False
+        """The answer's head is on its way: too late for another."""
+        self.over = False
+        self.status = 0
+        self.sent = 0
+        self.reference = ""
+        self.why = ""
+        self.received = True
+        """The whole request is here."""
+        self.closes = True
+        """The connection ends with this turn."""
         if head is None:
             self.client = connection.peer.address
-            self.closes = True
-            return
-        self.client = head.client
-        self.method = head.method
-        self.path = head.path
-        if head.chunked or head.length:
-            self.received = False
-        if not head.keep_alive:
-            self.closes = True
+            self.method = b"-"
+            self.path = path
+        else:
+            self.client = head.client
+            self.method = head.method
+            self.path = head.path
+            self.received = not head.chunked and not head.length
+            self.closes = not head.keep_alive
 
     def begin(self) -> None:
         """Start answering."""
@@ -128,9 +142,10 @@ class Turn:
 class RefusedTurn(Turn):
     """A request that the rim refused; it waits for its place, so that answers stay in order."""
 
-    def __init__(self, connection: "Connection", refused: Refused, path: bytes = b"-") -> None:
-        super().__init__(connection, None)
-        self.path = path
+    __slots__ = ("_refused",)
+
+    def __init__(self, connection: "Connection", refused: Refused, path: bytes) -> None:
+        super().__init__(connection, None, path)
         self._refused = refused
 
     def begin(self) -> None:

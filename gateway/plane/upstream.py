@@ -64,6 +64,27 @@ class Requester(Protocol):
 class UpstreamConnection(asyncio.Protocol):
     """The protocol of one connection to the identity provider; the methods `on_…` are called by llhttp."""
 
+    __slots__ = (
+        "_answered",
+        "_ended",
+        "_fields",
+        "_head_bytes",
+        "_in_body",
+        "_interim",
+        "_keeps",
+        "_no_body",
+        "_parser",
+        "_paused",
+        "_pool",
+        "_reason",
+        "_requester",
+        "_reused",
+        "_spoilt",
+        "_transport",
+        "_until_close",
+        "idle_since",
+    )
+
     def __init__(self, pool: "Upstream") -> None:
         self._pool = pool
         self._requester: Requester | None = None
@@ -132,8 +153,10 @@ class UpstreamConnection(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             if isinstance(error, httptools.HttpParserCallbackError):
                 _log_fault(error.__context__)
-            self._fail(requester)
-            return
+            if not self._ended:
+                self._fail(requester)
+                return
+            self._spoilt = True
         if not self._in_body and self._head_bytes > HEAD_BYTES:
             self._fail(requester)
             return

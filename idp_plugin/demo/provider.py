@@ -22,7 +22,7 @@ from flask import Flask, Response, make_response, redirect, render_template, req
 from joserfc.jwk import RSAKey
 
 from idp_plugin.base import Identity, PasswordState, Subject
-from idp_plugin.demo.provider_grants import Provider, claims_of, create_server
+from idp_plugin.demo.provider_grants import RESPONSE_MODES, Provider, claims_of, create_server
 from idp_plugin.demo.provider_memory import SCOPES, DemoClient, IdpSession, ProviderMemory
 from idp_plugin.demo.provider_wording import WORDING
 from idp_plugin.errors import WrongPassword
@@ -102,9 +102,10 @@ def _origin(address: str) -> str:
 
 
 def _language() -> str:
-    asked = [value[:2].lower() for value in request.args.get("ui_locales", "").split()]
-    known = next((value for value in asked if value in WORDING), None)
-    return known or request.accept_languages.best_match(list(WORDING)) or "en"
+    asked = request.args.get("ui_locales", "").split()
+    asked += [language for language, _ in request.accept_languages]
+    known = (value[:2].lower() for value in asked if value[:2].lower() in WORDING)
+    return next(known, "en")
 
 
 def _page(template: str, status: int = 200, *, policy: str = "", **values: Any) -> Response:
@@ -309,7 +310,7 @@ def _metadata(issuer: str) -> Mapping[str, Any]:
         "jwks_uri": f"{issuer}/jwks.json",
         "scopes_supported": list(SCOPES),
         "response_types_supported": ["code"],
-        "response_modes_supported": ["query", "form_post"],
+        "response_modes_supported": list(RESPONSE_MODES),
         "grant_types_supported": ["authorization_code"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256"],

@@ -27,6 +27,7 @@ from idp_plugin.demo.provider_memory import (
 )
 
 ID_TOKEN_SECONDS = 300
+RESPONSE_MODES = ("query", "form_post")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,12 @@ class _Server(AuthorizationServer):  # type: ignore[misc]  # authlib has no type
 class _CodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[misc]  # authlib has no types
     """Codes, each given out once."""
 
+    def validate_authorization_request(self) -> str:
+        redirect_uri: str = super().validate_authorization_request()
+        if self.request.payload.data.get("response_mode", "query") not in RESPONSE_MODES:
+            raise InvalidRequestError("Unknown 'response_mode'", redirect_uri=redirect_uri)
+        return redirect_uri
+
     def create_authorization_response(self, redirect_uri: str, grant_user: IdpSession | None) -> Any:
         status, body, headers = super().create_authorization_response(redirect_uri, grant_user)
         if grant_user is None:
@@ -106,13 +113,15 @@ class _CodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[misc]  # authli
         )
 
     def query_authorization_code(self, code: str, client: DemoClient) -> AuthorizationCode | None:
-        return self.server.provider.memory.take_code(code, client.client_id)
+        provider: Provider = self.server.provider
+        return provider.memory.take_code(code, client.client_id)
 
     def delete_authorization_code(self, authorization_code: AuthorizationCode) -> None:
         """It was taken out when it was looked up: two requests at once get one answer."""
 
     def authenticate_user(self, authorization_code: AuthorizationCode) -> Identity | None:
-        return self.server.provider.identity(authorization_code.session.subject)
+        provider: Provider = self.server.provider
+        return provider.identity(authorization_code.session.subject)
 
 
 class _Pkce(CodeChallenge):  # type: ignore[misc]  # authlib has no types

@@ -3,6 +3,7 @@
 import ipaddress
 import logging
 import secrets
+import socket
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -237,14 +238,19 @@ class _Quiet(WSGIRequestHandler):
 
 
 def _serve(app: Flask, host: str, port: int) -> tuple[int, Callable[[], object]]:
-    server: BaseWSGIServer = make_server(host, port, app, threaded=True, request_handler=_Quiet)
+    # Werkzeug ends the whole process when a port is taken; this raises instead.
+    with socket.create_server((host, port), backlog=128) as listener:
+        taken = listener.getsockname()[1]
+        server: BaseWSGIServer = make_server(
+            host, taken, app, threaded=True, request_handler=_Quiet, fd=listener.fileno()
+        )
     _in_thread(server.serve_forever, app.name)
 
     def stop() -> None:
         server.shutdown()
         server.server_close()
 
-    return server.port, stop
+    return taken, stop
 
 
 def _in_thread(work: Callable[..., object], name: str) -> None:

@@ -118,6 +118,13 @@ class Realm:
         self.admin("POST", "/components", json=_federation(directory))
 
 
+def make_realm(keycloak: Keycloak, name: str, *, public: str, people: Sequence[LocalPerson] = ()) -> Realm:
+    """Make a realm that people reach at `public`, with people whose passwords Keycloak keeps itself."""
+    redirects = [f"{public}/sparekey/*"]
+    keycloak.admin("POST", "", json=_realm(name, public, redirects, people))
+    return Realm(keycloak, name, public)
+
+
 def _realm(name: str, public: str, redirects: Sequence[str], people: Sequence[LocalPerson]) -> dict[str, Any]:
     applications = [
         _client(PUBLIC_APPLICATION, None, [*LOOPBACK], {"pkce.code.challenge.method": "S256"}),
@@ -281,10 +288,9 @@ def keycloak_realm(keycloak: Keycloak) -> Iterator[MakeRealm]:
         people: Sequence[LocalPerson] = (),
         federation: Federation | None = None,
     ) -> Realm:
-        realm = Realm(keycloak, f"realm{next(NUMBERS)}", public or keycloak.address)
-        redirects = [f"{realm.public}/sparekey/*"]
-        keycloak.admin("POST", "", json=_realm(realm.name, realm.public, redirects, people))
-        made.append(realm.name)
+        name = f"realm{next(NUMBERS)}"
+        realm = make_realm(keycloak, name, public=public or keycloak.address, people=people)
+        made.append(name)
         if federation:
             realm.federate(federation)
         return realm

@@ -45,7 +45,7 @@ def test_everything_that_is_kept_has_an_end(expiring: Expiring, valkey: Valkey) 
     expiring.put_new("b", "1", b"value", ttl=MINUTE)
     expiring.once("c", "1", ttl=MINUTE)
     expiring.append("d", "1", b"value", keep=3, ttl=MINUTE)
-    left = [valkey.client.pttl(key) for key in valkey.client.keys()]
+    left = [valkey.client.pttl(key) for key in valkey.client.scan_iter()]
     assert len(left) == 4
     assert all(50_000 < milliseconds <= 60_000 for milliseconds in left)
 
@@ -152,7 +152,7 @@ def test_no_key_and_no_value_tells_what_was_typed(expiring: Expiring, valkey: Va
     expiring.put("attempt", typed, typed.encode(), ttl=MINUTE)
     expiring.once("once", typed, ttl=MINUTE)
     expiring.append("list", typed, typed.encode(), keep=1, ttl=MINUTE)
-    for key in valkey.client.keys():
+    for key in valkey.client.scan_iter():
         assert b"telltale" not in key
         assert b"telltale" not in valkey.client.dump(key)
 
@@ -281,6 +281,7 @@ def test_a_lost_answer_is_not_asked_for_twice(expiring: Expiring, valkey: Valkey
 
     expiring.put("attempt", "1", b"value", ttl=MINUTE)
     expiring.client.connection_pool.disconnect()
+    expiring.client.connection_pool.reset()
     expiring.client.connection_pool.connection_class = Lost
     with pytest.raises(StoreUnavailable):
         expiring.take("attempt", "1")

@@ -93,23 +93,16 @@ def test_a_delayed_job_waits(jobs: Jobs, done: Done) -> None:
 
 
 def test_a_failing_job_is_tried_again_after_twice_the_wait_each_time(jobs: Jobs) -> None:
-    tried: list[dt.datetime] = []
-    now = dt.datetime.now(dt.UTC)
+    tried: list[Body] = []
 
     def fail(body: Body) -> None:
-        tried.append(now)
+        tried.append(body)
         raise OSError
 
     jobs.register("message.fail", fail, retries=3, retry_delay=10 * SECOND)
     jobs.enqueue("message.fail", {})
-    start = now
-    for second in range(0, 200):
-        now = start + second * SECOND
-        jobs.drain(now=now)
-        if len(tried) == 1 and second > 5:
-            break
+    jobs.drain()
     assert len(tried) == 1
-    assert jobs.pending() == 1
     waits = []
     for _ in range(3):
         (score,) = [score for _, score in jobs._queue.storage.conn.zrange(SCHEDULE, 0, -1, withscores=True)]
@@ -144,10 +137,17 @@ class Bomb:
         return (os.mkdir, (str(self.file),))
 
 
+def order() -> dict[str, object]:
+    """What an honest message holds under its seal."""
+    made_at = dt.datetime.now(dt.UTC).isoformat()
+    fixed = {"id": "1", "name": "message.send", "body": {}, "not_before": None}
+    return fixed | {"retries": 0, "retry_delay": 0, "made_at": made_at}
+
+
 def forgeries(folder: Path) -> dict[str, bytes]:
     message = Message(id="1", name="job.message.send", args=({},), kwargs={}, retries=0, retry_delay=0)
     stranger = Vault([b"another ring's key, of 32 bytes."])
-    document = {"id": "1", "name": "message.send", "body": {}, "eta": None, "retries": 0, "delay": 0}
+    document = order()
     return {
         "a pickle that acts": pickle.dumps(Bomb(folder / "executed")),
         "a pickled message that acts": pickle.dumps(message._replace(args=(Bomb(folder / "executed"),))),
@@ -160,31 +160,30 @@ def forgeries(folder: Path) -> dict[str, bytes]:
 
 
 def ours_but_wrong(vault: Vault) -> dict[str, bytes]:
-    made = dt.datetime.now(dt.UTC).isoformat()
-    whole = {
-        "id": "1",
-        "name": "message.send",
-        "body": {},
-        "eta": None,
-        "retries": 0,
-        "delay": 0,
-        "made": made,
-    }
+    whole = order()
     old = (dt.datetime.now(dt.UTC) - dt.timedelta(days=8)).isoformat()
     documents: dict[str, object] = {
         "a name that is not registered": whole | {"name": "os.system"},
         "a body that is a list": whole | {"body": ["rm"]},
         "no body": {name: value for name, value in whole.items() if name != "body"},
         "no object": ["message.send"],
-        "a message of last week": whole | {"made": old},
+        "a message of last week": whole | {"made_at": old},
         "a name that is no text": whole | {"name": ["message.send"]},
-        "no time": {name: value for name, value in whole.items() if name != "made"},
+        "no time": {name: value for name, value in whole.items() if name != "made_at"},
     }
     sealed = {what: vault.seal(json.dumps(document).encode(), "job") for what, document in documents.items()}
     return sealed | {
         "no JSON": vault.seal(b"\xff{", "job"),
         "a value sealed for another place": vault.seal(json.dumps(whole).encode(), "authenticator:1"),
     }
+
+
+def test_what_the_forgeries_were_made_from_is_accepted(
+    jobs: Jobs, done: Done, valkey: Valkey, vault: Vault
+) -> None:
+    valkey.client.lpush(QUEUE, vault.seal(json.dumps(order()).encode(), "job"))
+    jobs.drain()
+    assert done.bodies == [{}]
 
 
 def test_forged_messages_are_dropped_and_never_executed(
@@ -203,7 +202,7 @@ def test_forged_delayed_messages_are_dropped_too(
     jobs: Jobs, done: Done, valkey: Valkey, vault: Vault, tmp_path: Path
 ) -> None:
     forged = forgeries(tmp_path) | ours_but_wrong(vault)
-    valkey.client.zadd(SCHEDULE, {message: 0 for message in forged.values()})
+    valkey.client.zadd(SCHEDULE, dict.fromkeys(forged.values(), 0))
     assert jobs.drain() == 0
     assert done.bodies == []
     assert list(tmp_path.iterdir()) == []

@@ -41,10 +41,10 @@ def test_it_evicts_nothing_and_writes_everything_down(server: EmbeddedValkey) ->
     with redis.Redis.from_url(server.start()) as client:
         settings = client.config_get("maxmemory-policy", "appendonly", "appendfsync", "save")
     assert settings == {
-        b"maxmemory-policy": b"noeviction",
-        b"appendonly": b"yes",
-        b"appendfsync": b"everysec",
-        b"save": b"",
+        "maxmemory-policy": "noeviction",
+        "appendonly": "yes",
+        "appendfsync": "everysec",
+        "save": "",
     }
 
 

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import contextlib
 import datetime as dt
+import json
 import re
 import secrets
 import threading
@@ -15,6 +16,7 @@ from typing import Any
 
 import httpx
 
+from enforcement.breaker import Breaker
 from enforcement.current_policy import adopt
 from enforcement.gate import Gate
 from gateway.plane.assembly import Intercepting, assemble
@@ -66,6 +68,14 @@ class World:
             transaction.authenticators.add(
                 person.id, "email", b"somebody@example.net", now=then, trusted_from=then, provenance="self"
             )
+
+    def unregister(self, subject: str) -> None:
+        """Take every way back in away again."""
+        with self.database.transaction() as transaction:
+            person = transaction.people.by_subject(self.provider.settings.issuer, subject)
+            assert person
+            for authenticator in transaction.authenticators.of(person.id):
+                transaction.authenticators.remove(authenticator.id)
 
     def release(self, visitor: Visitor, hold_id: str, **other: str) -> Released:
         """Release as the person who is held, or as somebody else."""
@@ -124,7 +134,7 @@ def world(
     expiring = Expiring(valkey, vault)
     adopt(database, policy, author="test", now=now())
     provider = OidcProvider(idp, public=gateway.public)
-    gate = Gate(database)
+    gate = Gate(database, breaker=Breaker([database.ping, expiring.ping]))
     with ThreadPoolExecutor(4) as executor, contextlib.ExitStack() as stack:
         stack.callback(database.dispose)
         stack.callback(expiring.close)
@@ -189,7 +199,5 @@ def gateway_settings(port: int | None = None) -> GatewaySettings:
 
 def payload(token: str) -> dict[str, Any]:
     """Return what a JWT says."""
-    import json
-
     part = token.split(".")[1]
     return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))

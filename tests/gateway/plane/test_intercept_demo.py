@@ -2,72 +2,27 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import pytest
 
 from gateway.plane.hold import HoldGone, Replay, SomebodyElse, StillDue
 from gateway.plane.parked import Parked
+from gateway.plane.sign_in_metrics import PROMPT_NONE
+from idp_plugin.base import Subject
 from idp_plugin.demo import servers
 from idp_plugin.demo.provider import SESSION_COOKIE
-from idp_plugin.settings import IdpSettings
-from tests.gateway.plane.interception_world import World, gateway_settings, world
-from tests.servers.processes import free_port
+from idp_plugin.oidc_sessions import OidcSessions
+from tests.gateway.plane.demo_world import Demo, demo_world
+from tests.gateway.plane.interception_world import hold_secret
 from tests.servers.valkey import Valkey
-from tests.servers.visitor import Visitor
-
-
-@dataclass
-class Demo:
-    world: World
-    demo: servers.RunningDemo
-
-    @property
-    def application(self) -> str:
-        return self.demo.addresses.application
-
-    def subject(self, username: str) -> str:
-        from idp_plugin.ldap.openldap import OpenLdap
-
-        found = OpenLdap(self.demo.directory, self.world.public).find(username)
-        assert found
-        return found.subject.id
-
-    def to_sign_in(self, visitor: Visitor, **wishes: str) -> httpx.Response:
-        """Follow the application to the provider, and stop at a page or outside."""
-        query = "&".join(f"{name}={value}" for name, value in wishes.items())
-        begun = visitor.get(f"{self.application}/sign-in?{query}")
-        return visitor.get(begun.headers["location"])
-
-    def sign_in(self, visitor: Visitor, username: str, **wishes: str) -> httpx.Response:
-        """Type name and password; return the answer to that."""
-        from tests.servers.visitor import forms
-
-        page = self.to_sign_in(visitor, **wishes)
-        form = forms(page)[0]
-        fields = {**form.fields, "username": username, "password": self.demo.passwords[username]}
-        return visitor.post(form.action, fields)
+from tests.servers.visitor import Visitor, forms
 
 
 @pytest.fixture
 def demo(tmp_path: Path, valkey: Valkey) -> Iterator[Demo]:
-    gateway = gateway_settings()
-    port = free_port()
-    addresses = servers.DemoAddresses(gateway.public, f"http://127.0.0.1:{port}")
-    folder = tmp_path / "demo"
-    folder.mkdir(mode=0o700)
-    with servers.start_at(addresses, folder, port) as running:
-        idp = IdpSettings(
-            address=running.provider,
-            issuer=gateway.public,
-            client_id=servers.GATEWAY_CLIENT,
-            client_secret=running.client_secret,
-            session_cookies=(SESSION_COOKIE,),
-        )
-        with world(idp, gateway, tmp_path, valkey.url) as started:
-            yield Demo(started, running)
+    with demo_world(tmp_path, valkey.url) as started:
+        yield started
 
 
 @pytest.fixture
@@ -165,6 +120,60 @@ def test_a_loop_ends_with_a_page(demo: Demo, visitor: Visitor) -> None:
     assert ended.status_code == 508
     assert re.search(r"<code>\w{8}</code>", ended.text)
     assert "location" not in ended.headers
+
+
+def test_a_release_that_comes_round_again_ends_too(demo: Demo, visitor: Visitor) -> None:
+    alice = demo.subject("alice")
+    answer = demo.sign_in(visitor, "alice")
+    for _ in range(2):
+        hold_id = demo.world.held(answer)
+        demo.world.register(alice)
+        released = demo.world.release(visitor, hold_id)
+        demo.world.unregister(alice)
+        assert isinstance(released, Replay)
+        answer = visitor.get(released.location)
+    assert answer.status_code == 508
+
+
+def test_another_browser_is_not_counted_with_it(demo: Demo, visitor: Visitor) -> None:
+    for _ in range(3):
+        demo.world.held(demo.sign_in(Visitor(), "alice"))
+
+
+def test_silent_requests_pass_unasked_and_are_counted(demo: Demo, visitor: Visitor) -> None:
+    demo.world.held(demo.sign_in(visitor, "alice"))
+    before = PROMPT_NONE._value.get()
+    answer = demo.to_sign_in(visitor, prompt="none")
+    assert "code=" in answer.headers["location"]
+    assert PROMPT_NONE._value.get() == before + 1
+
+
+def test_a_remembered_silent_request_opens_nothing(demo: Demo, visitor: Visitor) -> None:
+    page_address = visitor.get(f"{demo.application}/sign-in").headers["location"]
+    refused = visitor.get(f"{page_address}&prompt=none")
+    assert "error=login_required" in refused.headers["location"]
+    form = forms(visitor.get(page_address))[0]
+    fields = {**form.fields, "username": "alice", "password": demo.demo.passwords["alice"]}
+    demo.world.held(visitor.post(form.action, fields))
+
+
+def test_a_refused_request_does_not_name_the_client(demo: Demo, visitor: Visitor) -> None:
+    address = visitor.get(f"{demo.application}/sign-in").headers["location"]
+    form = forms(visitor.get(address))[0]
+    for key in [key for key in visitor.cookies if key[2] == "sparekey-requests"]:
+        del visitor.cookies[key]
+    forged = visitor.get(address.replace(servers.APPLICATION_CLIENT, servers.GATEWAY_CLIENT))
+    assert forged.status_code == 400
+    fields = {**form.fields, "username": "alice", "password": demo.demo.passwords["alice"]}
+    hold_id = demo.world.held(visitor.post(form.action, fields))
+    assert demo.world.parts.holds.read(hold_id, hold_secret(visitor, hold_id)).sign_in.client_id == ""
+
+
+def test_sessions_end_at_the_provider(demo: Demo, visitor: Visitor) -> None:
+    demo.world.register(demo.subject("alice"))
+    demo.sign_in(visitor, "alice")
+    assert OidcSessions(demo.world.provider).end_all(Subject(demo.world.public, demo.subject("alice"))) == 0
+    assert "location" not in demo.to_sign_in(visitor).headers
 
 
 def test_errors_pass(demo: Demo, visitor: Visitor) -> None:

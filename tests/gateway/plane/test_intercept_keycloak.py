@@ -7,9 +7,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
-from gateway.plane.hold import Replay, SomebodyElse, StartAgain
+from gateway.plane.hold import HoldGone, Replay, SomebodyElse, StartAgain
 from gateway.plane.parked import Parked
+from gateway.plane.sign_in_metrics import SESSION_MISSES
+from idp_plugin.errors import IdpMisconfigured
 from idp_plugin.settings import IdpSettings
 from tests.gateway.plane.interception_world import World, gateway_settings, hold_secret, payload, world
 from tests.servers import keycloak as kc
@@ -17,7 +20,7 @@ from tests.servers.relying_party import RelyingParty, StartRelyingParty
 from tests.servers.valkey import Valkey
 from tests.servers.visitor import Visitor, forms
 
-PEOPLE = tuple(kc.LocalPerson(name, f"Passw0rd!{name}") for name in ("alice", "bob"))
+PEOPLE = tuple(kc.LocalPerson(name, f"Passw0rd!{name}") for name in ("alice", "bob", "carl"))
 
 
 @dataclass
@@ -27,7 +30,9 @@ class Site:
     world: World
     realm: kc.Realm
 
-    def sign_in(self, visitor: Visitor, party: RelyingParty, username: str = "alice", **wishes: str) -> httpx.Response:
+    def sign_in(
+        self, visitor: Visitor, party: RelyingParty, username: str = "alice", **wishes: str
+    ) -> httpx.Response:
         """Sign in with name and password; return what leaves the provider."""
         query = urllib.parse.urlencode(wishes)
         page = visitor.follow(visitor.get(f"{party.start}?{query}"), until=f"{self.world.public}/sparekey/")
@@ -158,7 +163,9 @@ def test_a_parked_form_is_delivered_as_it_was(site: Site, form_party: RelyingPar
     site.world.register(site.realm.subject("alice"))
     released = site.world.release(visitor, hold_id)
     assert isinstance(released, Parked)
-    page = httpx.Response(released.status, content=released.body, request=httpx.Request("GET", site.world.public))
+    page = httpx.Response(
+        released.status, content=released.body, request=httpx.Request("GET", site.world.public)
+    )
     assert visitor.submit(page).status_code == 200
     assert form_party.sign_ins
 
@@ -214,7 +221,7 @@ def test_another_person_in_the_same_browser_is_not_given_the_hold(
         del visitor.cookies[key]
     bobs = site.world.held(site.sign_in(visitor, party, "bob"))
     bob = site.world.parts.holds.read(bobs, hold_secret(visitor, bobs)).sign_in
-    for subject in ("alice", "bob"):
+    for subject in ("alice", "bob", "carl"):
         site.world.register(site.realm.subject(subject))
     as_bob = {"subject": bob.subject.id, "session_id": bob.session_id}
     assert isinstance(site.world.release(visitor, hold_id, **as_bob), SomebodyElse)
@@ -235,7 +242,9 @@ def test_without_our_cookie_the_answer_is_parked(site: Site, party: RelyingParty
     assert site.world.release(visitor, hold_id) == StartAgain(party.address)
 
 
-def test_another_gateway_finds_the_request_in_valkey(site: Site, party: RelyingParty, visitor: Visitor) -> None:
+def test_another_gateway_finds_the_request_in_valkey(
+    site: Site, party: RelyingParty, visitor: Visitor
+) -> None:
     page = visitor.follow(visitor.get(party.start))
     site.world.settle()
     site.world.parts.remembered._local.clear()
@@ -258,11 +267,137 @@ def test_the_silent_check_learns_the_same_person(
     assert sign_in.username == "alice"
 
 
-def test_the_account_console_and_errors_pass(site: Site, party: RelyingParty, visitor: Visitor) -> None:
+def test_errors_pass(site: Site, party: RelyingParty, visitor: Visitor) -> None:
     silent = site.again(visitor, party, prompt="none")
     assert "error=login_required" in silent.headers["location"]
 
 
-def test_the_device_step_of_an_own_page_is_no_answer(site: Site, visitor: Visitor) -> None:
-    answer = visitor.get(f"{site.realm.issuer}/account/")
-    assert answer.status_code == 200
+def test_the_account_console_and_signing_out_are_no_misses(site: Site, visitor: Visitor) -> None:
+    before = SESSION_MISSES._value.get()
+    challenge = "A" * 43
+    query = urllib.parse.urlencode(
+        {
+            "client_id": "account-console",
+            "redirect_uri": f"{site.realm.issuer}/account/",
+            "response_type": "code",
+            "scope": "openid",
+            "state": "s",
+            "code_challenge": challenge,
+            "code_challenge_method": "S256",
+        }
+    )
+    page = visitor.get(f"{site.realm.issuer}/protocol/openid-connect/auth?{query}")
+    form = next(form for form in forms(page) if "password" in form.fields)
+    answer = visitor.post(form.action, {**form.fields, "username": "alice", "password": "Passw0rd!alice"})
+    assert answer.headers["location"].startswith(f"{site.realm.issuer}/account/")
+    assert "code=" in answer.headers["location"]
+    assert visitor.get(f"{site.realm.issuer}/account/").status_code == 200
+    question = visitor.get(f"{site.realm.issuer}/protocol/openid-connect/logout")
+    assert visitor.submit(question).status_code == 200
+    assert SESSION_MISSES._value.get() == before
+
+
+def test_a_forced_password_change_ends_in_the_hold(site: Site, party: RelyingParty, visitor: Visitor) -> None:
+    user = site.realm.admin("GET", f"/users/{site.realm.subject('carl')}").json()
+    site.realm.admin("PUT", f"/users/{user['id']}", json={**user, "requiredActions": ["UPDATE_PASSWORD"]})
+    page = site.sign_in(visitor, party, "carl")
+    assert page.status_code == 200
+    form = next(form for form in forms(page) if "password-new" in form.fields)
+    new = {"password-new": "N3w-Passw0rd!carl", "password-confirm": "N3w-Passw0rd!carl"}
+    answer = site.leaves(visitor, visitor.post(form.action, {**form.fields, **new}))
+    assert site.world.held(answer)
+
+
+def test_a_device_is_signed_in_without_a_miss(site: Site, visitor: Visitor) -> None:
+    before = SESSION_MISSES._value.get()
+    client = site.realm.admin("GET", "/clients", params={"clientId": kc.CONFIDENTIAL_APPLICATION}).json()[0]
+    client["attributes"]["oauth2.device.authorization.grant.enabled"] = "true"
+    site.realm.admin("PUT", f"/clients/{client['id']}", json=client)
+    begun = visitor.post(
+        f"{site.realm.issuer}/protocol/openid-connect/auth/device",
+        {"client_id": kc.CONFIDENTIAL_APPLICATION, "client_secret": kc.APPLICATION_SECRET, "scope": "openid"},
+    ).json()
+    page = visitor.follow(visitor.get(begun["verification_uri_complete"]))
+    page = visitor.submit(page, username="alice", password="Passw0rd!alice")
+    page = visitor.submit(page, accept="Yes")
+    assert page.status_code == 200
+    assert "device/status" in str(page.url)
+    assert SESSION_MISSES._value.get() == before
+
+
+def test_a_second_tab_at_the_sign_in_page_is_held_and_released(
+    site: Site, party: RelyingParty, form_party: RelyingParty, visitor: Visitor
+) -> None:
+    other_tab = visitor.follow(visitor.get(form_party.start))
+    first = site.world.held(site.sign_in(visitor, party))
+    second = site.world.held(site.leaves(visitor, visitor.get(str(other_tab.url))))
+    site.world.register(site.realm.subject("alice"))
+    for hold_id in (first, second):
+        released = site.world.release(visitor, hold_id)
+        assert isinstance(released, Replay)
+        assert site.arrives(visitor, visitor.get(released.location)).status_code == 200
+
+
+def test_going_back_after_the_release_finds_nothing_held(
+    site: Site, party: RelyingParty, visitor: Visitor
+) -> None:
+    hold_id = site.world.held(site.sign_in(visitor, party))
+    site.world.register(site.realm.subject("alice"))
+    site.world.release(visitor, hold_id)
+    with pytest.raises(HoldGone):
+        site.world.parts.holds.read(hold_id, hold_secret(visitor, hold_id))
+
+
+def test_a_hybrid_answer_is_held(site: Site, visitor: Visitor) -> None:
+    client = site.realm.admin("GET", "/clients", params={"clientId": kc.CONFIDENTIAL_APPLICATION}).json()[0]
+    client["implicitFlowEnabled"] = True
+    site.realm.admin("PUT", f"/clients/{client['id']}", json=client)
+    query = urllib.parse.urlencode(
+        {
+            "client_id": kc.CONFIDENTIAL_APPLICATION,
+            "redirect_uri": "http://127.0.0.1/callback",
+            "response_type": "code id_token",
+            "scope": "openid",
+            "state": "s",
+            "nonce": "n",
+        }
+    )
+    page = visitor.get(f"{site.realm.issuer}/protocol/openid-connect/auth?{query}")
+    form = next(form for form in forms(page) if "password" in form.fields)
+    answer = visitor.post(form.action, {**form.fields, "username": "alice", "password": "Passw0rd!alice"})
+    hold_id = site.world.held(site.leaves(visitor, answer))
+    site.world.register(site.realm.subject("alice"))
+    released = site.world.release(visitor, hold_id)
+    assert isinstance(released, Replay)
+    assert "id_token=" in visitor.get(released.location).headers["location"]
+
+
+def test_what_the_browser_claims_of_its_session_is_not_believed(
+    site: Site, party: RelyingParty, visitor: Visitor
+) -> None:
+    site.world.register(site.realm.subject("bob"))
+    bob = Visitor()
+    site.sign_in(bob, party, "bob")
+    page = visitor.follow(visitor.get(party.start))
+    form = next(form for form in forms(page) if "password" in form.fields)
+    scope = f"/realms/{site.realm.name}/"
+    visitor.cookies[("127.0.0.1", scope, "KEYCLOAK_IDENTITY")] = site.cookie(bob)
+    answer = visitor.post(form.action, {**form.fields, "username": "alice", "password": "Passw0rd!alice"})
+    assert "code=" not in answer.headers.get("location", "")
+
+
+def test_a_gateway_that_keycloak_does_not_know_never_opens(
+    realm: kc.Realm, ports: tuple[str, int], tmp_path: Path, valkey: Valkey
+) -> None:
+    for wrong in (
+        {"client_secret": "wrong"},
+        {"client_id": "nobody"},
+        {"issuer": f"{realm.public}/realms/master"},
+    ):
+        idp = _idp(realm).model_copy(
+            update={name: SecretStr(v) if "secret" in name else v for name, v in wrong.items()}
+        )
+        folder = tmp_path / next(iter(wrong))
+        folder.mkdir()
+        with pytest.raises(IdpMisconfigured), world(idp, gateway_settings(ports[1]), folder, valkey.url):
+            pass

@@ -112,9 +112,8 @@ def test_old_tls_is_refused(tmp_path: Path) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificates.certificate, certificates.key)
     context.set_ciphers("DEFAULT:@SECLEVEL=0")
-    with pytest.warns(DeprecationWarning):
-        context.minimum_version = ssl.TLSVersion.TLSv1
-        context.maximum_version = ssl.TLSVersion.TLSv1_1
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+        context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
 
     def shake(connection: socket.socket) -> None:
         context.wrap_socket(connection, server_side=True).close()
@@ -271,9 +270,8 @@ def test_nothing_is_tried_elsewhere_after_a_write(slapd: Slapd, tmp_path: Path) 
         slapd.freeze()
         session.search(slapd.people["alice"].dn, "(objectClass=*)", ["uid"])
 
-    with Slapd(tmp_path / "second", certificates=slapd.certificates) as second:
-        with pytest.raises(IdpUnavailable):
-            servers(slapd, slapd.address, second.address, seconds=1).run(write_then_read)
+    with Slapd(tmp_path / "second", certificates=slapd.certificates) as second, pytest.raises(IdpUnavailable):
+        servers(slapd, slapd.address, second.address, seconds=1).run(write_then_read)
     assert len(tried) == 1
 
 

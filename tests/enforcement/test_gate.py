@@ -1,0 +1,266 @@
+import datetime as dt
+import sqlite3
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from enforcement.breaker import Breaker
+from enforcement.current_policy import CurrentPolicy, NoPolicy
+from enforcement.decision import Decision, Deny, Interrupt, Release
+from enforcement.gate import Gate
+from enforcement.policy import GroupsUnknown
+from store.audit import AuditAction, AuditEvent
+from store.database import Database
+from store.errors import StoreUnavailable
+from store.people import Person
+from tests.enforcement.making import DAY, NOW
+
+ISSUER = "https://idp.example"
+NOBODY: frozenset[str] = frozenset()
+FINANCE = frozenset({"finance"})
+
+pytestmark = pytest.mark.usefixtures("policy")
+
+
+@pytest.fixture
+def gate(database: Database) -> Gate:
+    return Gate(database)
+
+
+def ask(
+    gate: Gate,
+    *,
+    subject: str = "ana",
+    session: str = "s",
+    groups: frozenset[str] | None = NOBODY,
+    now: dt.datetime = NOW,
+) -> Decision:
+    return gate.ask(
+        ISSUER, subject, session_id=session, groups=groups, client_id="wiki", reference="R-1", now=now
+    )
+
+
+def ensure(database: Database, subject: str = "ana") -> Person:
+    with database.transaction() as transaction:
+        return transaction.people.ensure(ISSUER, subject, now=NOW)
+
+
+def register(database: Database, kind: str = "email", *, trusted_from: dt.datetime = NOW) -> str:
+    person = ensure(database)
+    with database.transaction() as transaction:
+        return transaction.authenticators.add(
+            person.id, kind, b"secret", now=NOW, trusted_from=trusted_from, provenance="self"
+        ).id
+
+
+def events(database: Database) -> list[AuditEvent]:
+    with database.reading() as transaction:
+        found = transaction.audit.find()
+    return [event for event in found if event.action is not AuditAction.POLICY_STORED]
+
+
+def test_somebody_new_is_held_and_the_event_tells_why(gate: Gate, database: Database) -> None:
+    decision = ask(gate)
+    assert isinstance(decision, Interrupt)
+    (event,) = events(database)
+    assert (event.action, event.at, event.reference) == (AuditAction.SIGN_IN_GATE_INTERRUPTED, NOW, "R-1")
+    assert event.detail == {"reason": "unregistered", "rule": "Everyone", "client": "wiki"}
+    assert event.person_id == ensure(database).id
+
+
+def test_somebody_registered_is_let_go_and_nothing_is_written(gate: Gate, database: Database) -> None:
+    register(database)
+    version = gate.current_policy().version
+    assert ask(gate) == Release("covered", policy_version=version, person_epoch=0)
+    assert events(database) == []
+
+
+def test_a_release_writes_nothing_even_while_another_holds_the_only_writers_lock(
+    gate: Gate, database: Database, tmp_path: Path
+) -> None:
+    register(database)
+    writer = sqlite3.connect(tmp_path / "lasting.db", isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    assert isinstance(ask(gate), Release)
+    writer.close()
+
+
+def test_the_epoch_of_a_release_grows_when_something_was_voided(gate: Gate, database: Database) -> None:
+    register(database)
+    with database.transaction() as transaction:
+        transaction.people.bump_epoch(transaction.people.ensure(ISSUER, "ana", now=NOW).id)
+    decision = ask(gate)
+    assert isinstance(decision, Release)
+    assert decision.person_epoch == 1
+
+
+def test_a_first_binding_satisfies_the_gate_at_once(gate: Gate, database: Database) -> None:
+    register(database, trusted_from=NOW + DAY)
+    assert isinstance(ask(gate), Release)
+
+
+def test_what_is_suspended_does_not_satisfy_the_gate(gate: Gate, database: Database) -> None:
+    authenticator = register(database)
+    with database.transaction() as transaction:
+        transaction.authenticators.suspend(authenticator, now=NOW)
+    assert isinstance(ask(gate), Interrupt)
+
+
+def test_a_frozen_person_is_held(gate: Gate, database: Database) -> None:
+    register(database)
+    person = ensure(database)
+    with database.transaction() as transaction:
+        transaction.people.freeze(person.id, now=NOW)
+    assert isinstance(ask(gate), Interrupt)
+
+
+def test_after_the_days_of_the_rule_one_confirmation_restarts_the_clock(
+    gate: Gate, database: Database
+) -> None:
+    register(database)
+    later = NOW + 180 * DAY
+    decision = ask(gate, now=later)
+    assert isinstance(decision, Interrupt)
+    assert decision.reason == "stale"
+    person = ensure(database)
+    with database.transaction() as transaction:
+        transaction.authenticators.confirm_all(person.id, now=later)
+    assert isinstance(ask(gate, now=later + 179 * DAY), Release)
+
+
+def test_who_no_rule_asks_anything_of_is_let_go_unseen(gate: Gate, database: Database) -> None:
+    assert ask(gate, groups=frozenset({"robots"})) == Release("not_covered")
+    with database.reading() as transaction:
+        assert transaction.people.by_subject(ISSUER, "ana") is None
+
+
+def test_the_rule_of_the_persons_groups_decides(gate: Gate, database: Database) -> None:
+    register(database)
+    assert isinstance(ask(gate), Release)
+    decision = ask(gate, groups=FINANCE)
+    assert isinstance(decision, Interrupt)
+    assert decision.rule_name == "Finance"
+
+
+def test_unknown_groups_are_asked_for(gate: Gate) -> None:
+    with pytest.raises(GroupsUnknown):
+        ask(gate, groups=None)
+
+
+def test_a_person_is_known_by_issuer_and_subject_together(gate: Gate, database: Database) -> None:
+    register(database)
+    other = gate.ask("https://other.example", "ana", session_id="s", groups=NOBODY, now=NOW)
+    assert isinstance(other, Interrupt)
+
+
+def test_without_a_policy_nothing_is_decided(tmp_path: Path, database: Database) -> None:
+    empty = Database(f"sqlite:///{tmp_path}/empty.db", database._vault)
+    empty.upgrade()
+    with pytest.raises(NoPolicy):
+        ask(Gate(empty))
+    empty.dispose()
+
+
+def test_later_in_any_order_is_let_go_exactly_as_the_policy_says(gate: Gate, database: Database) -> None:
+    person = ensure(database)
+
+    class Later(RuleBasedStateMachine):
+        @initialize()
+        def start(self) -> None:
+            self.sessions: set[str] = set()
+            with database.transaction() as transaction:
+                transaction.people.clear_postponements(person.id)
+
+        @rule(session=st.sampled_from("abcd"))
+        def sign_in_and_say_later_where_it_may_be_said(self, session: str) -> None:
+            decision = ask(gate, session=session)
+            if session in self.sessions:
+                assert decision == Release("postponed")
+                return
+            assert isinstance(decision, Interrupt)
+            assert decision.postponement.left == 2 - len(self.sessions)
+            if decision.postponement.allowed:
+                self.sessions.add(session)
+                with database.transaction() as transaction:
+                    transaction.people.postpone(person.id, session, now=NOW)
+                assert ask(gate, session=session) == Release("postponed")
+
+        @rule()
+        def become_complete(self) -> None:
+            self.sessions = set()
+            with database.transaction() as transaction:
+                transaction.people.clear_postponements(person.id)
+
+    run_state_machine_as_test(
+        Later, settings=settings(max_examples=15, stateful_step_count=12, deadline=None)
+    )
+
+
+def broken(gate: Gate, database: Database, tmp_path: Path) -> sqlite3.Connection:
+    """Learn the policy, then let the database answer nothing more."""
+    gate.current_policy()
+    database.dispose()
+    connection = sqlite3.connect(tmp_path / "lasting.db", isolation_level=None)
+    connection.execute("ALTER TABLE people RENAME TO people_away")
+    return connection
+
+
+def test_a_store_that_does_not_answer_is_never_a_decision(
+    gate: Gate, database: Database, tmp_path: Path
+) -> None:
+    broken(gate, database, tmp_path).close()
+    with pytest.raises(StoreUnavailable):
+        ask(gate)
+    assert gate.breaker.failed()
+
+
+def test_a_fault_is_answered_by_the_rule_that_was_last_known(
+    gate: Gate, database: Database, tmp_path: Path
+) -> None:
+    broken(gate, database, tmp_path).close()
+    assert gate.answer_fault(groups=NOBODY, now=NOW) == Release("fault")
+    assert gate.answer_fault(groups=FINANCE, now=NOW) == Deny("fault")
+
+
+def test_a_fault_with_unknown_groups_is_answered_as_the_strictest_rule_says(gate: Gate) -> None:
+    gate.current_policy()
+    assert gate.answer_fault(groups=None, now=NOW) == Deny("fault")
+
+
+def test_a_fault_before_any_policy_was_read_is_denied(gate: Gate) -> None:
+    assert gate.answer_fault(groups=NOBODY, now=NOW) == Deny("fault")
+
+
+def test_a_fault_where_nothing_is_asked_is_released(gate: Gate) -> None:
+    gate.current_policy()
+    assert gate.on_fault(None) == Release("fault")
+    assert gate.answer_fault(groups=frozenset({"robots"}), now=NOW) == Release("fault")
+
+
+def test_faults_are_audited_once_the_store_answers_again(
+    gate: Gate, database: Database, tmp_path: Path
+) -> None:
+    register(database)
+    connection = broken(gate, database, tmp_path)
+    connection.execute("ALTER TABLE audit_events RENAME TO audit_events_away")
+    gate.answer_fault(groups=NOBODY, client_id="wiki", reference="R-1", now=NOW)
+    gate.answer_fault(groups=FINANCE, client_id="wiki", reference="R-2", now=NOW + DAY)
+    gate._faults.write()
+    connection.execute("ALTER TABLE people_away RENAME TO people")
+    connection.execute("ALTER TABLE audit_events_away RENAME TO audit_events")
+    connection.close()
+    for _ in range(2):
+        assert isinstance(ask(gate), Release)
+    assert [(event.action, event.reference, event.at, event.detail) for event in events(database)] == [
+        (AuditAction.SIGN_IN_GATE_FAULT_DENIED, "R-2", NOW + DAY, {"client": "wiki"}),
+        (AuditAction.SIGN_IN_GATE_FAULT_RELEASED, "R-1", NOW, {"client": "wiki"}),
+    ]
+
+
+def test_the_gates_own_breaker_watches_the_database(gate: Gate, database: Database) -> None:
+    assert not gate.breaker.failed()
+    given = Breaker([])
+    assert Gate(database, policies=CurrentPolicy(database), breaker=given).breaker is given

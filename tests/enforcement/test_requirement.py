@@ -1,0 +1,190 @@
+import dataclasses
+import datetime as dt
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from enforcement.policy import Rule
+from enforcement.requirement import Facts, Gap, RegisteredAuthenticator, gap, may_reset, usable
+from store.authenticators import Authenticator
+from store.gate_facts import AuthenticatorFact, GateFacts
+from tests.enforcement.making import (
+    DAY,
+    NOW,
+    a_rule,
+    an_authenticator,
+    authenticators,
+    facts,
+    rules,
+    some_facts,
+)
+
+MOMENT = dt.timedelta(microseconds=1)
+
+
+def test_nothing_registered_is_a_gap() -> None:
+    missing = gap(a_rule(kinds=["email", "totp"]), some_facts(), now=NOW)
+    assert missing == Gap(missing_kinds=("email", "totp"), more=1)
+    assert missing.why == "unregistered"
+
+
+def test_what_the_rule_asks_for_is_no_gap() -> None:
+    missing = gap(a_rule(), some_facts(an_authenticator()), now=NOW)
+    assert not missing
+    assert missing.why == ""
+
+
+def test_too_few_says_how_many_more_and_which_kinds_are_left() -> None:
+    rule = a_rule(kinds=["email", "totp"], register=2)
+    missing = gap(rule, some_facts(an_authenticator()), now=NOW)
+    assert (missing.why, missing.more, missing.missing_kinds) == ("too_few", 1, ("totp",))
+
+
+def test_kinds_that_the_rule_does_not_list_do_not_count() -> None:
+    assert gap(a_rule(), some_facts(an_authenticator("totp")), now=NOW).why == "unregistered"
+
+
+def test_two_of_one_kind_are_enough_to_register_two() -> None:
+    rule = a_rule(kinds=["email", "totp"], register=2)
+    assert not gap(rule, some_facts(an_authenticator(), an_authenticator()), now=NOW)
+
+
+def test_two_of_one_kind_are_too_few_where_a_reset_proves_two_kinds() -> None:
+    rule = a_rule(kinds=["email", "totp"], register=2, reset=2)
+    missing = gap(rule, some_facts(an_authenticator(), an_authenticator()), now=NOW)
+    assert (missing.more, missing.missing_kinds) == (1, ("totp",))
+
+
+def test_what_is_suspended_does_not_count() -> None:
+    assert gap(a_rule(), some_facts(an_authenticator(suspended=True)), now=NOW).why == "unregistered"
+
+
+def test_nothing_counts_while_recovery_is_frozen() -> None:
+    registered = some_facts(an_authenticator(), frozen=True)
+    assert gap(a_rule(), registered, now=NOW).why == "unregistered"
+    assert not may_reset(a_rule(), registered, now=NOW)
+
+
+def test_what_is_not_trusted_yet_counts_at_the_gate_and_proves_nothing_in_a_reset() -> None:
+    registered = some_facts(an_authenticator(trusted_in=MOMENT))
+    assert not gap(a_rule(), registered, now=NOW)
+    assert usable(a_rule(), registered, now=NOW) == ()
+    assert not may_reset(a_rule(), registered, now=NOW)
+    assert may_reset(a_rule(), registered, now=NOW + MOMENT)
+
+
+def test_a_reset_of_two_gates_needs_two_kinds_that_prove_something() -> None:
+    rule = a_rule(kinds=["email", "totp"], register=2, reset=2)
+    assert may_reset(rule, some_facts(an_authenticator(), an_authenticator("totp")), now=NOW)
+    assert not may_reset(rule, some_facts(an_authenticator(), an_authenticator()), now=NOW)
+
+
+def test_where_no_reset_is_allowed_nothing_proves_anything() -> None:
+    assert not may_reset(a_rule(reset_allowed=False), some_facts(an_authenticator()), now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("age", "why"), [(180 * DAY - MOMENT, ""), (180 * DAY, "stale"), (900 * DAY, "stale")]
+)
+def test_it_is_stale_exactly_after_the_days_of_the_rule(age: dt.timedelta, why: str) -> None:
+    assert gap(a_rule(reconfirm_days=180), some_facts(an_authenticator(age=age)), now=NOW).why == why
+
+
+def test_zero_days_never_ask_again() -> None:
+    assert not gap(a_rule(reconfirm_days=0), some_facts(an_authenticator(age=9999 * DAY)), now=NOW)
+
+
+def test_stale_kinds_are_named_once_in_the_rules_order() -> None:
+    rule = a_rule(kinds=["totp", "email"], register=3, reconfirm_days=1)
+    old = [an_authenticator(kind, age=2 * DAY) for kind in ("email", "totp", "email")]
+    assert gap(rule, some_facts(*old), now=NOW).stale == ("totp", "email")
+
+
+def test_an_old_one_beside_enough_fresh_ones_asks_nothing() -> None:
+    rule = a_rule(reconfirm_days=180)
+    assert not gap(rule, some_facts(an_authenticator(age=DAY), an_authenticator(age=400 * DAY)), now=NOW)
+
+
+def test_gate_and_portal_make_the_same_facts() -> None:
+    from_gate = Facts.from_gate(
+        GateFacts("p", 0, frozen=True, authenticators=(AuthenticatorFact("email", NOW, NOW + DAY, True),))
+    )
+    authenticator = Authenticator(
+        id="a",
+        person_id="p",
+        kind="email",
+        secret=b"",
+        created_at=NOW,
+        confirmed_at=NOW,
+        trusted_from=NOW + DAY,
+        suspended_at=NOW,
+        provenance="self",
+        last_step=None,
+        number=1,
+    )
+    assert from_gate == Facts.from_authenticators([authenticator], frozen=True)
+    assert Facts.from_gate(None) == Facts()
+
+
+@given(rule=rules(), registered=facts, another=authenticators)
+def test_registering_more_never_asks_more(
+    rule: Rule, registered: Facts, another: RegisteredAuthenticator
+) -> None:
+    more = dataclasses.replace(registered, registered=(*registered.registered, another))
+    assert gap(rule, more, now=NOW).more <= gap(rule, registered, now=NOW).more
+    if not gap(rule, registered, now=NOW):
+        assert not gap(rule, more, now=NOW)
+
+
+@given(rule=rules(), registered=facts)
+def test_the_order_of_what_is_registered_does_not_matter(rule: Rule, registered: Facts) -> None:
+    reversed_ = dataclasses.replace(registered, registered=registered.registered[::-1])
+    assert gap(rule, registered, now=NOW) == gap(rule, reversed_, now=NOW)
+
+
+@given(rule=rules(), registered=facts, days=st.integers(0, 1000))
+def test_time_alone_never_closes_a_gap(rule: Rule, registered: Facts, days: int) -> None:
+    if not gap(rule, registered, now=NOW + days * DAY):
+        assert not gap(rule, registered, now=NOW)
+
+
+@given(rule=rules(), registered=facts)
+def test_adding_the_missing_kinds_and_confirming_everything_closes_the_gap(
+    rule: Rule, registered: Facts
+) -> None:
+    confirmed = [
+        dataclasses.replace(one, confirmed_at=NOW) for one in registered.registered if not registered.frozen
+    ]
+    added = [RegisteredAuthenticator(kind, NOW, NOW) for kind in rule.kinds]
+    enough = added + [RegisteredAuthenticator(rule.kinds[0], NOW, NOW)] * rule.register
+    assert not gap(rule, Facts((*confirmed, *enough)), now=NOW)
+
+
+@given(rule=rules(), registered=facts)
+def test_a_gap_tells_exactly_what_closes_it(rule: Rule, registered: Facts) -> None:
+    missing = gap(rule, registered, now=NOW)
+    if registered.frozen or not missing:
+        return
+    confirmed = tuple(dataclasses.replace(one, confirmed_at=NOW) for one in registered.registered)
+    kinds = [*missing.missing_kinds, *[rule.kinds[0]] * missing.more][: missing.more]
+    added = tuple(RegisteredAuthenticator(kind, NOW, NOW) for kind in kinds)
+    assert not gap(rule, Facts(confirmed + added), now=NOW)
+    if missing.more:
+        assert gap(rule, Facts(confirmed + added[:-1]), now=NOW).more == 1
+
+
+@given(rule=rules(), registered=facts)
+def test_a_gap_is_told_with_one_reason_that_fits(rule: Rule, registered: Facts) -> None:
+    missing = gap(rule, registered, now=NOW)
+    assert bool(missing) == (missing.why in {"unregistered", "too_few", "stale"})
+    assert (missing.why == "stale") == (missing.more == 0 and bool(missing.stale))
+    assert missing.missing_kinds == () or missing.more > 0
+
+
+@given(rule=rules(), registered=facts)
+def test_whoever_is_covered_and_trusted_may_reset(rule: Rule, registered: Facts) -> None:
+    trusted = tuple(dataclasses.replace(one, trusted_from=NOW) for one in registered.registered)
+    covered = not gap(rule, registered, now=NOW)
+    if covered:
+        assert may_reset(rule, Facts(trusted), now=NOW) == rule.reset_allowed

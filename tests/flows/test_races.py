@@ -1,0 +1,148 @@
+"""Many at once: every claim is one atomic operation."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from threading import Barrier
+from typing import Any
+
+import pytest
+
+from flows.attempt import Attempt, Stage
+from flows.errors import AttemptExpired, CodeExpired, FlowError, WrongCode, WrongStage
+from flows.records import Records
+from store.audit import AuditAction
+from tests.flows.test_registration import MINE
+from tests.flows.world import World, code_in, policy, wrong
+
+MANY = 20
+NEW = "correct horse battery"
+
+
+def at_once(function: Callable[[int], Any], many: int = MANY) -> list[Any]:
+    """Call a function many times at the same moment; returns results and refusals."""
+    barrier = Barrier(many)
+
+    def call(number: int) -> Any:
+        barrier.wait()
+        try:
+            return function(number)
+        except FlowError as error:
+            return error
+
+    with ThreadPoolExecutor(many) as pool:
+        return list(pool.map(call, range(many)))
+
+
+def test_one_right_code_given_many_times_at_once_is_one_proof(world: World) -> None:
+    world.a_person("bob", registered=("email",))
+    attempt = world.send(world.start("bob"))
+    code = world.code_for("bob")
+    answers = at_once(lambda _: world.verify(attempt, code))
+    assert len([each for each in answers if not isinstance(each, FlowError)]) == 1
+    assert len(world.read(attempt).proofs) == 1
+    assert world.read(attempt).wrong_answers == 0
+    assert len(world.audited(AuditAction.RESET_PROOF_GIVEN)) == 1
+
+
+def test_one_right_app_code_given_many_times_at_once_is_one_proof(world: World) -> None:
+    world.a_person("carol", registered=("totp",))
+    attempt = world.start("carol")
+    world.drain()
+    world.send(attempt, "totp")
+    code = world.app_code("carol")
+    answers = at_once(lambda _: world.verify(attempt, code))
+    assert len([each for each in answers if not isinstance(each, FlowError)]) == 1
+    assert len(world.read(attempt).proofs) == 1
+
+
+def test_one_app_code_in_many_attempts_at_once_is_one_proof(world: World) -> None:
+    world.a_person("carol", registered=("totp",))
+    attempts = [world.start("carol", browser=f"browser-{number}") for number in range(4)]
+    world.drain()
+    for number, attempt in enumerate(attempts):
+        world.send(attempt, "totp", browser=f"browser-{number}")
+    code = world.app_code("carol")
+    answers = at_once(
+        lambda number: world.verify(attempts[number], code, browser=f"browser-{number}"), many=4
+    )
+    assert len([each for each in answers if not isinstance(each, FlowError)]) == 1
+
+
+def test_many_wrong_answers_at_once_count_as_many(world: World) -> None:
+    world.a_person("bob", registered=("email",))
+    attempt = world.send(world.start("bob"))
+    code = world.code_for("bob")
+    answers = at_once(lambda _: world.verify(attempt, wrong(code)))
+    assert len([each for each in answers if isinstance(each, WrongCode)]) == 5
+    assert world.read(attempt).stage is Stage.OVER
+
+
+def test_guesses_spread_over_many_attempts_count_together(world: World) -> None:
+    attempts = [world.start("bob", browser=f"browser-{number}") for number in range(MANY)]
+    for number, attempt in enumerate(attempts):
+        world.clock.forward(seconds=0.1)
+        world.send(attempt, "totp", browser=f"browser-{number}")
+    world.drain()
+    answers = at_once(lambda number: world.verify(attempts[number], "000000", browser=f"browser-{number}"))
+    assert len([each for each in answers if isinstance(each, WrongCode)]) == 5
+
+
+def test_many_passwords_at_once_are_one_write(world: World) -> None:
+    world.a_person("bob", registered=("email",))
+    attempt = world.proved("bob")
+    answers = at_once(lambda number: world.set_password(attempt, f"{NEW} {number}"))
+    assert len(world.directory.written) == 1
+    assert len([each for each in answers if not isinstance(each, FlowError)]) == 1
+    assert {type(each) for each in answers if isinstance(each, FlowError)} == {WrongStage}
+
+
+def test_a_claim_that_a_fail_over_lost_is_not_claimed_twice(world: World) -> None:
+    world.a_person("bob", registered=("email",))
+    attempt = world.proved("bob")
+    stored = world.expiring.peek("attempt", attempt.id)
+    world.set_password(attempt, NEW)
+    world.expiring.put("attempt", attempt.id, stored, ttl=attempt.expires_at - world.now)
+    with pytest.raises(AttemptExpired):
+        world.set_password(attempt, "another good password")
+    assert len(world.directory.written) == 1
+
+
+def test_a_code_that_a_fail_over_brought_back_is_still_spent(make_world) -> None:
+    world = make_world(document=policy(register=2, reset=2))
+    world.a_person("carol", registered=("email", "totp"))
+    attempt = world.send(world.start("carol"))
+    code = world.code_for("carol")
+    stored = world.expiring.peek("attempt", attempt.id)
+    world.verify(attempt, code)
+    world.expiring.put("attempt", attempt.id, stored, ttl=attempt.expires_at - world.now)
+    with pytest.raises(CodeExpired):
+        world.verify(attempt, code)
+
+
+def test_one_binding_confirmed_many_times_at_once_is_one_authenticator(world: World) -> None:
+    world.a_person("alice")
+    registration, member = world.recovery.registration, world.member("alice")
+    pending = registration.begin_email(member, MINE, now=world.now)
+    world.drain()
+    code = code_in(world.outbox.to(MINE)[-1])
+    at_once(lambda _: registration.confirm(member, pending.id, code, now=world.now))
+    assert len(world.authenticators("alice")) == 1
+
+
+def test_one_work_used_many_times_at_once_starts_one_attempt(world: World) -> None:
+    work = world.work()
+    start = world.recovery.reset.start
+    answers = at_once(lambda _: start("bob", address="192.0.2.7", browser="a", work=work, now=world.now))
+    assert len([each for each in answers if not isinstance(each, FlowError)]) == 1
+
+
+def test_changes_at_once_all_count(world: World) -> None:
+    attempt = world.start("bob")
+    records = Records(world.expiring, "attempt", Attempt)
+    at_once(
+        lambda _: records.change(
+            attempt.id, lambda facts: replace(facts, wrong_answers=facts.wrong_answers + 1)
+        )
+    )
+    assert world.read(attempt).wrong_answers == MANY

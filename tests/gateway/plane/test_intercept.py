@@ -1,0 +1,189 @@
+"""What the interceptor asks of the plane, and what it does with odd responses."""
+
+import asyncio
+import re
+import secrets
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, cast
+
+import pytest
+
+from gateway.plane.decide import Decider
+from gateway.plane.intercept import Interception
+from gateway.plane.plane_cookies import PlaneCookies
+from gateway.plane.remembered import RememberedRequests
+from gateway.plane.sign_in_metrics import SESSION_MISSES
+from gateway.plane.verdict import Asked, Pass, Replace
+from gateway.settings import GatewaySettings
+from idp_plugin.base import Exchange
+from idp_plugin.keycloak.recogniser import KeycloakRecogniser
+from idp_plugin.oidc_provider import OidcProvider
+from idp_plugin.settings import IdpSettings
+from store.expiring import Expiring
+from store.vault import Vault
+from tests.servers.processes import free_port
+from tests.servers.valkey import Valkey
+
+PUBLIC = "https://sso.example.org"
+AUTH = "/realms/corp/protocol/openid-connect/auth"
+
+
+@pytest.fixture
+def interception(valkey: Valkey) -> Iterator[Interception]:
+    idp = IdpSettings(
+        kind="keycloak",
+        address=f"http://127.0.0.1:{free_port()}",
+        issuer=f"{PUBLIC}/realms/corp",
+        client_secret=cast(Any, "secret"),
+    )
+    settings = GatewaySettings(public=PUBLIC)
+    provider = OidcProvider(idp, public=PUBLIC)
+    recogniser = KeycloakRecogniser(provider, redirect_uri=f"{PUBLIC}/sparekey/oidc/callback")
+    expiring = Expiring(valkey.url, Vault([secrets.token_bytes(32)]))
+    with ThreadPoolExecutor(1) as executor:
+        yield Interception(
+            recogniser=recogniser,
+            decider=cast(Decider, None),
+            remembered=RememberedRequests(expiring, executor),
+            cookies=PlaneCookies(settings),
+            executor=executor,
+            public=PUBLIC,
+            prefix="/sparekey",
+            authorization_path=recogniser.authorization_path,
+            session_cookies=recogniser.session_cookies,
+        )
+    expiring.close()
+    provider.close()
+
+
+def asked(target: str, method: str = "GET", cookie: str = "") -> Asked:
+    headers = ((b"Cookie", cookie.encode()),) if cookie else ()
+    return Asked(method.encode(), target.encode(), headers, "192.0.2.7")
+
+
+def fields(*pairs: tuple[str, str]) -> tuple[tuple[bytes, bytes], ...]:
+    return tuple((name.encode(), value.encode("latin-1")) for name, value in pairs)
+
+
+def examine(
+    interception: Interception, request: Asked, *pairs: tuple[str, str], status: int = 200, body: bytes = b""
+) -> Any:
+    exchange = Exchange(request.method, request.target, request.headers, b"", status, fields(*pairs), body)
+    return asyncio.run(interception.examine(request, exchange))
+
+
+@pytest.mark.parametrize(
+    ("target", "status", "pairs"),
+    [
+        ("/x", 200, [("Content-Type", "text/html;charset=utf-8")]),
+        ("/x", 400, [("content-type", "TEXT/HTML")]),
+        ("/x", 200, []),
+        ("/x.css", 200, [("Content-Type", "text/html")]),
+        ("/x", 302, [("Location", "https://app.example.org/cb")]),
+        ("/x", 200, [("Content-Type", "image/png"), ("LOCATION", "https://app.example.org/cb?code=c")]),
+        ("/x", 302, [("Location", "//app.example.org/cb")]),
+        ("/x", 302, [("Location", "/\\app.example.org/cb")]),
+        ("/x", 302, [("Location", "/\t/app.example.org/cb")]),
+        ("/x", 302, [("Location", f"{PUBLIC}.evil.example/cb")]),
+        ("/x", 302, [("Location", f"{PUBLIC}@evil.example/cb")]),
+        ("/x", 302, [("Location", "/there"), ("Location", "https://app.example.org/cb")]),
+        ("/x", 302, [("Location", "/there"), ("Set-Cookie", "KEYCLOAK_IDENTITY=x")]),
+        ("/x", 200, [("Content-Type", "text/plain"), ("Refresh", "0;url=https://app.example.org")]),
+        (f"{AUTH}?client_id=app", 302, [("Location", "/there")]),
+    ],
+)
+def test_whatever_may_be_a_sign_in_is_read(
+    interception: Interception, target: str, status: int, pairs: list[tuple[str, str]]
+) -> None:
+    assert interception.needs_body(asked(target), status, fields(*pairs))
+
+
+@pytest.mark.parametrize(
+    ("target", "status", "pairs"),
+    [
+        ("/x", 200, [("Content-Type", "text/css")]),
+        ("/x", 304, [("ETag", "1")]),
+        ("/x", 302, [("Location", "/there?code=c"), ("Set-Cookie", "OTHER=x")]),
+        ("/x", 302, [("Location", f"{PUBLIC}/there")]),
+        ("/x", 200, [("Content-Type", "application/json")]),
+    ],
+)
+def test_everything_else_streams_through(
+    interception: Interception, target: str, status: int, pairs: list[tuple[str, str]]
+) -> None:
+    assert not interception.needs_body(asked(target), status, fields(*pairs))
+
+
+def test_encodings_stay_for_what_is_no_page(interception: Interception) -> None:
+    assert not interception.wants_identity(asked("/resources/abc/styles.css?v=1"))
+    assert interception.wants_identity(asked(f"{AUTH}?x=/styles.css"))
+
+
+def test_the_form_of_a_posted_authorization_request_is_kept(interception: Interception) -> None:
+    assert interception.keeps_request_body(asked(AUTH, "POST"))
+    assert not interception.keeps_request_body(asked("/realms/corp/login-actions/authenticate?x=1", "POST"))
+    assert not interception.keeps_request_body(asked(f"{AUTH}?x=1"))
+
+
+def test_a_session_that_nobody_answers_for_is_refused(interception: Interception) -> None:
+    before = SESSION_MISSES._value.get()
+    verdict = examine(
+        interception,
+        asked("/realms/corp/x"),
+        ("Content-Type", "text/html"),
+        ("Set-Cookie", "KEYCLOAK_IDENTITY=odd"),
+    )
+    assert isinstance(verdict, Replace)
+    assert verdict.status == 403
+    assert not verdict.keep_cookies
+    assert SESSION_MISSES._value.get() == before + 1
+
+
+def test_a_failure_of_ours_lets_nothing_out(interception: Interception) -> None:
+    verdict = examine(
+        interception,
+        asked("/realms/corp/x"),
+        ("Location", "https://app.example.org/cb?code=c&state=s"),
+        status=302,
+    )
+    assert isinstance(verdict, Replace)
+    assert verdict.status == 500
+    assert b"code=c" not in verdict.body
+    assert not any(name == b"Location" for name, _ in verdict.headers)
+
+
+def test_a_page_without_a_place_for_the_link_passes_untouched(interception: Interception) -> None:
+    verdict = examine(
+        interception, asked("/x"), ("Content-Type", "text/html"), body=b"<html><p>hello</p></html>"
+    )
+    assert verdict == Pass()
+
+
+def test_a_new_browser_gets_a_host_cookie_for_cross_site_requests(interception: Interception) -> None:
+    request = asked(f"{AUTH}?client_id=app&redirect_uri=x&state=s")
+    verdict = examine(interception, request, ("Content-Type", "text/html"))
+    ((name, value),) = verdict.add_headers
+    assert name == b"Set-Cookie"
+    pattern = rb"__Host-sparekey-requests=[\w-]{32}; Path=/; HttpOnly; Max-Age=86400; SameSite=None; Secure"
+    assert re.fullmatch(pattern, value)
+    known = asked(request.target.decode(), cookie=value.partition(b";")[0].decode())
+    assert examine(interception, known, ("Content-Type", "text/html")).add_headers == ()
+
+
+@pytest.mark.parametrize(
+    "cookie",
+    [
+        "__Host-sparekey-requests=short",
+        "__Host-sparekey-requests=" + "a" * 32 + "; __Host-sparekey-requests=" + "b" * 32,
+        "sparekey-requests=" + "a" * 32,
+    ],
+)
+def test_an_odd_or_doubled_browser_cookie_is_replaced(interception: Interception, cookie: str) -> None:
+    request = asked(f"{AUTH}?client_id=app&redirect_uri=x&state=s", cookie=cookie)
+    assert examine(interception, request, ("Content-Type", "text/html")).add_headers
+
+
+def test_a_request_that_the_provider_refused_is_not_remembered(interception: Interception) -> None:
+    request = asked(f"{AUTH}?client_id=app&redirect_uri=x&state=s")
+    assert examine(interception, request, ("Content-Type", "text/html"), status=400).add_headers == ()

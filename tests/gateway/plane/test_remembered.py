@@ -1,0 +1,151 @@
+"""Remembered requests: at once in memory, soon in Valkey, never without bound, never ambiguous."""
+
+import asyncio
+import secrets
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from gateway.plane.authorization_request import AuthorizationRequest, read_request
+from gateway.plane.remembered import FLUSHED_PER_SECOND, KEPT_PER_BROWSER, RememberedRequests
+from gateway.plane.sign_in_metrics import UNSAVED_REQUESTS
+from store.errors import StoreUnavailable
+from store.expiring import Expiring
+from store.valkey import EmbeddedValkey
+from store.vault import Vault
+from tests.servers.valkey import Valkey
+
+CALLBACK = "https://app.example.org/cb"
+
+
+def request(state: str = "s", client: str = "app", more: str = "") -> AuthorizationRequest:
+    found = read_request(f"/auth?client_id={client}&redirect_uri={CALLBACK}&state={state}{more}".encode())
+    assert found
+    return found
+
+
+@pytest.fixture
+def expiring(valkey: Valkey) -> Iterator[Expiring]:
+    expiring = Expiring(valkey.url, Vault([secrets.token_bytes(32)]))
+    yield expiring
+    expiring.close()
+
+
+@pytest.fixture
+def executor() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(2) as executor:
+        yield executor
+
+
+def remember(remembered: RememberedRequests, *made: tuple[str, AuthorizationRequest]) -> None:
+    async def run() -> None:
+        for browser, each in made:
+            remembered.remember(browser, each)
+        await remembered.close()
+
+    asyncio.run(run())
+
+
+def test_a_request_is_found_at_once_and_elsewhere_soon(
+    expiring: Expiring, executor: ThreadPoolExecutor
+) -> None:
+    here, there = RememberedRequests(expiring, executor), RememberedRequests(expiring, executor)
+
+    async def run() -> None:
+        here.remember("browser", request())
+        assert here.matching("browser", CALLBACK, "s") == request()
+        assert there.matching("browser", CALLBACK, "s") is None
+        await here.close()
+
+    asyncio.run(run())
+    assert there.matching("browser", CALLBACK, "s") == request()
+
+
+def test_another_browser_finds_nothing(expiring: Expiring, executor: ThreadPoolExecutor) -> None:
+    remembered = RememberedRequests(expiring, executor)
+    remember(remembered, ("browser", request()))
+    assert remembered.matching("another", CALLBACK, "s") is None
+    assert remembered.matching("", CALLBACK, "s") is None
+
+
+def test_two_clients_with_one_address_and_state_are_nobody(
+    expiring: Expiring, executor: ThreadPoolExecutor
+) -> None:
+    here, there = RememberedRequests(expiring, executor), RememberedRequests(expiring, executor)
+    remember(here, ("browser", request()), ("browser", request(client="other")))
+    assert here.matching("browser", CALLBACK, "s") is None
+    assert there.matching("browser", CALLBACK, "s") is None
+
+
+def test_the_newest_of_one_client_counts(expiring: Expiring, executor: ThreadPoolExecutor) -> None:
+    remembered = RememberedRequests(expiring, executor)
+    remember(remembered, ("browser", request()), ("browser", request(more="&prompt=login")))
+    assert remembered.matching("browser", CALLBACK, "s") == request(more="&prompt=login")
+
+
+def test_a_browser_keeps_a_few(expiring: Expiring, executor: ThreadPoolExecutor) -> None:
+    here, there = RememberedRequests(expiring, executor), RememberedRequests(expiring, executor)
+    remember(here, *(("browser", request(str(number))) for number in range(KEPT_PER_BROWSER + 1)))
+    for remembered in (here, there):
+        assert remembered.matching("browser", CALLBACK, "0") is None
+        assert remembered.matching("browser", CALLBACK, "1") == request("1")
+
+
+def test_memory_is_bounded(expiring: Expiring, executor: ThreadPoolExecutor) -> None:
+    remembered = RememberedRequests(expiring, executor, most_browsers=3)
+    remember(remembered, *((f"browser{number}", request()) for number in range(10)))
+    assert len(remembered._local) == 3
+
+
+def test_a_flood_does_not_fill_valkey(expiring: Expiring, executor: ThreadPoolExecutor) -> None:
+    remembered = RememberedRequests(expiring, executor, seconds=lambda: 5.0)
+    before = UNSAVED_REQUESTS._value.get()
+    flood = FLUSHED_PER_SECOND + 50
+    remember(remembered, *((f"browser{number}", request()) for number in range(flood)))
+    assert UNSAVED_REQUESTS._value.get() - before == 50
+    assert len(expiring.client.keys("*")) == FLUSHED_PER_SECOND
+    assert remembered.matching(f"browser{flood - 1}", CALLBACK, "s")
+
+
+def test_nothing_readable_reaches_valkey(expiring: Expiring, executor: ThreadPoolExecutor) -> None:
+    remember(RememberedRequests(expiring, executor), ("browser-id", request("topsecret")))
+    names = b"".join(expiring.client.keys("*"))
+    values = b"".join(
+        value for name in expiring.client.keys("*") for value in expiring.client.lrange(name, 0, -1)
+    )
+    assert b"browser-id" not in names
+    assert b"topsecret" not in values
+
+
+def test_a_request_grows_old(expiring: Expiring, executor: ThreadPoolExecutor) -> None:
+    now = [0.0]
+    remembered = RememberedRequests(expiring, executor, seconds=lambda: now[0])
+    remember(remembered, ("browser", request()))
+    expiring.client.flushall()
+    now[0] = 1799
+    assert remembered.matching("browser", CALLBACK, "s")
+    now[0] = 1801
+    assert remembered.matching("browser", CALLBACK, "s") is None
+
+
+def test_without_valkey_memory_still_serves(
+    executor: ThreadPoolExecutor, short_folder: EmbeddedValkey
+) -> None:
+    expiring = Expiring(short_folder.start(), Vault([secrets.token_bytes(32)]))
+    short_folder.stop()
+    remembered = RememberedRequests(expiring, executor)
+    before = UNSAVED_REQUESTS._value.get()
+    remember(remembered, ("browser", request()))
+    assert UNSAVED_REQUESTS._value.get() == before + 1
+    assert remembered.matching("browser", CALLBACK, "s")
+    with pytest.raises(StoreUnavailable):
+        remembered.matching("browser", CALLBACK, "other")
+    expiring.close()
+
+
+@pytest.fixture
+def short_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedValkey]:
+    server = EmbeddedValkey(tmp_path_factory.mktemp("v"))
+    yield server
+    server.stop()
