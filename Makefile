@@ -13,7 +13,6 @@ PYTEST ?= -n 2 --dist loadgroup --no-loadscope-reorder
 
 VENV := .venv
 BIN := $(VENV)/bin
-PACKAGES := enforcement flows gateway idp_plugin store
 INSTALL_LOCKED := $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement
 COMPILE := $(BIN)/pip-compile --quiet --no-header --generate-hashes --allow-unsafe --strip-extras \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
@@ -35,14 +34,16 @@ test: $(VENV)/.dev ## install what the tests need, run them all, say what was sk
 	@INSTALL=$(INSTALL) requirements/install_packages.sh test
 	@$(BIN)/python -m pytest $(PYTEST)
 
-check: $(VENV)/.dev ## lint, types, import rules, spelling, generated pages
-	$(BIN)/ruff check --quiet .
-	$(BIN)/ruff format --quiet --check .
-	$(BIN)/mypy --no-error-summary
-	$(BIN)/lint-imports --no-logo
-	$(BIN)/codespell
-	$(BIN)/djlint gateway/templates --lint --quiet
-	$(BIN)/python -m gateway.cli.settings_pages --check
+check: $(VENV)/.dev ## lint, types, import rules, spelling, templates, generated pages
+	@failed=0; run() { echo "$$*"; "$(BIN)/$$@" || failed=1; }; \
+	run ruff check --quiet .; \
+	run ruff format --quiet --check .; \
+	run mypy --no-error-summary; \
+	run lint-imports --no-logo; \
+	run codespell; \
+	run djlint --lint --quiet gateway/templates idp_plugin/demo/templates; \
+	run python -m gateway.cli.settings_pages --check; \
+	exit $$failed
 
 bench: $(VENV)/.dev $(VENV)/.bench ## the measured comparisons; prints ratios and writes docs/benchmarks.md
 	@INSTALL=$(INSTALL) requirements/install_packages.sh bench

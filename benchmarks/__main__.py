@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import gate_lookup, keycloak_sign_in, machine, sign_in_mix, slow_provider
+from benchmarks import gate, keycloak_sign_in, machine, sign_in_mix, slow_provider
 from benchmarks.harness import Unfit
 from benchmarks.table import Result
 
@@ -15,7 +15,7 @@ ROWS: dict[str, Callable[[Path], Result]] = {
     "mix": sign_in_mix.run,
     "slow": slow_provider.run,
     "keycloak": keycloak_sign_in.run,
-    "gate": gate_lookup.run,
+    "gate": gate.run,
 }
 
 INTRODUCTION = """\

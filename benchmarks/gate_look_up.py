@@ -79,7 +79,7 @@ def fill(file: Path, people: int) -> None:
 
 def subject(number: int) -> str:
     """Return a subject that looks like Keycloak's, spread over the index as theirs are."""
-    return str(random.Random(number).getrandbits(128))
+    return str(random.Random(f"subject {number}").getrandbits(128))
 
 
 def _measured(database: Database, people: int, look_ups: int) -> LookUpFigures:
@@ -103,7 +103,7 @@ def _measured(database: Database, people: int, look_ups: int) -> LookUpFigures:
 
 
 def _id(number: int) -> str:
-    return f"{random.Random(-number - 1).getrandbits(128):032x}"
+    return f"{random.Random(f'id {number}').getrandbits(128):032x}"
 
 
 def _person(number: int) -> tuple[str, str, str, int, int]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from flows.records import Records
-from idp_plugin.base import Subject
+from idp_plugin.base import Subject, WriterCapabilities
 from store.expiring import Expiring
 
 _REFERENCE_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
@@ -91,6 +91,8 @@ class Attempt:
     display_name: str = field(default="", repr=False)
     names: tuple[str, ...] = field(default=(), repr=False)
     """What the new password may not be: user name, mail name, names."""
+    capabilities: WriterCapabilities | None = None
+    """What the directory promises about this account's passwords, read after the first proof."""
 
     challenge: Challenge | None = None
     proofs: tuple[Proof, ...] = ()

@@ -17,7 +17,6 @@ from flows.attempt import Attempt, Attempts, Stage
 from flows.eligibility import Eligibility, too_young
 from flows.errors import (
     AttemptExpired,
-    FlowError,
     NotPossible,
     OutcomeIsUnknown,
     PasswordNotWritten,
@@ -39,7 +38,7 @@ from idp_plugin.errors import (
 )
 from store.audit import AuditAction, Detail
 from store.database import Database
-from store.errors import StoreError
+from store.errors import StoreUnavailable
 from store.expiring import Expiring
 from store.jobs import Jobs
 
@@ -87,16 +86,37 @@ class PasswordWrite:
 
     def findings(self, attempt: Attempt, candidate: str) -> tuple[Finding, ...]:
         """Return what our rules say of a candidate for the attempt's account."""
-        return check(candidate, names=attempt.names, capabilities=self._capabilities(_account(attempt)))
+        return check(candidate, names=attempt.names, capabilities=self._capabilities(attempt))
 
-    def confirm(self, attempt: Attempt, now: dt.datetime) -> tuple[Identity, Rule]:
+    def prepare(self, attempt: Attempt, now: dt.datetime) -> Attempt:
+        """Say right after the first proof what would otherwise be said after a password is typed.
+
+        Returns:
+            The stored attempt, with what the directory promises, so that findings need not ask it.
+
+        Raises:
+            NotPossible: The attempt is over.
+            AttemptExpired: The person's recovery data changed since the look-up.
+        """
+        try:
+            self._confirm(attempt, now)
+            capabilities = self._writer.capabilities(_account(attempt))
+        except NotPossible as error:
+            self._refuse(attempt, error.why, now)
+            raise
+        except (Unavailable, IdpError):
+            # It is asked again before anything is written.
+            return attempt
+        return self._attempts.change(attempt.id, lambda facts: replace(facts, capabilities=capabilities))
+
+    def _confirm(self, attempt: Attempt, now: dt.datetime) -> tuple[Identity, Rule]:
         """Read again whether this person may have a new password now; raises as `Eligibility.confirm`."""
         identity, rule = self._eligibility.confirm(attempt, now)
         if too_young(identity, now):
             raise NotPossible("too_young")
         return identity, rule
 
-    def refuse(self, attempt: Attempt, why: str, now: dt.datetime) -> None:
+    def _refuse(self, attempt: Attempt, why: str, now: dt.datetime) -> None:
         """End an attempt that can never succeed."""
         self._finish(attempt, "refused")
         self._record(attempt, AuditAction.RESET_ATTEMPT_REFUSED, now, {"why": why})
@@ -126,25 +146,31 @@ class PasswordWrite:
 
         claimed = self._attempts.change(attempt.id, claim)
         # Security: recorded in SQL as well, because a fail-over may lose the newest writes (S16).
-        with self._database.transaction() as transaction:
-            first = transaction.spent.spend("password", f"{claimed.id}:{claimed.claims}", now=now)
-        if not first:
+        if not self._spend(claimed, now):
             self._finish(claimed, "unknown")
             raise AttemptExpired
         return claimed
 
+    def _spend(self, claimed: Attempt, now: dt.datetime) -> bool:
+        try:
+            with self._database.transaction() as transaction:
+                return transaction.spent.spend("password", f"{claimed.id}:{claimed.claims}", now=now)
+        except StoreUnavailable as error:
+            self._give_back(claimed)
+            raise Unavailable from error
+
     def _read_again(self, claimed: Attempt, now: dt.datetime) -> tuple[Identity, Rule]:
         try:
-            identity, rule = self.confirm(claimed, now)
+            identity, rule = self._confirm(claimed, now)
         except NotPossible as error:
-            self.refuse(claimed, error.why, now)
+            self._refuse(claimed, error.why, now)
             raise
         except AttemptExpired:
-            self.refuse(claimed, "changed", now)
+            self._refuse(claimed, "changed", now)
             raise
-        except Unavailable:
+        except (Unavailable, StoreUnavailable) as error:
             self._give_back(claimed)
-            raise
+            raise Unavailable from error
         if rule.reset > len(claimed.proofs):
             # The policy became stricter meanwhile: one more proof (S17).
             self._give_back(claimed, own_gates=rule.reset)
@@ -156,7 +182,7 @@ class PasswordWrite:
             case PasswordRefused(reasons=reasons):
                 self._refused(claimed, reasons, now, error)
             case NotPermitted(what=what) if what in _PERSONS:
-                self.refuse(claimed, _PERSONS[what], now)
+                self._refuse(claimed, _PERSONS[what], now)
                 raise NotPossible(_PERSONS[what]) from error
             case IdpUnavailable():
                 self._failed(claimed, error, now)
@@ -170,7 +196,7 @@ class PasswordWrite:
     ) -> NoReturn:
         never = next((_NEVER[reason] for reason in reasons if reason in _NEVER), "")
         if never:
-            self.refuse(claimed, never, now)
+            self._refuse(claimed, never, now)
             raise NotPossible(never) from error
         self._give_back(claimed)
         detail = {"reasons": " ".join(sorted(reasons))}
@@ -210,14 +236,17 @@ class PasswordWrite:
                 now=now,
                 person_id=claimed.person_id,
                 reference=claimed.reference,
-                detail={"proofs": " ".join(proof.kind for proof in claimed.proofs)},
+                detail={
+                    "proofs": " ".join(proof.kind for proof in claimed.proofs),
+                    "policy": claimed.policy_version,
+                },
             )
 
     def _end_sessions(self, claimed: Attempt, now: dt.datetime) -> int | None:
         subject = claimed.subject or _account(claimed)
         left = self._afterwards("sessions", claimed, lambda: self._sessions.end_all(subject))
         # The old password may live on for a while and open new sessions (S19).
-        lives = self._capabilities(_account(claimed)).old_password_lives
+        lives = self._capabilities(claimed).old_password_lives
         body = {"source": subject.source, "id": subject.id}
         if left is None or left > 0:
             self._afterwards("sessions again", claimed, lambda: self._jobs.enqueue(END_SESSIONS, body))
@@ -253,7 +282,7 @@ class PasswordWrite:
         """Do what follows a write; its failure is reported, and never hides that the password was written."""
         try:
             return function()
-        except (FlowError, IdpError, StoreError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong now, the password is written
             _log.error(
                 "step_after_reset_failed", step=step, reference=claimed.reference, cause=type(error).__name__
             )
@@ -269,9 +298,11 @@ class PasswordWrite:
 
         self._attempts.change(claimed.id, give_back)
 
-    def _capabilities(self, account: Subject) -> WriterCapabilities:
+    def _capabilities(self, attempt: Attempt) -> WriterCapabilities:
+        if attempt.capabilities is not None:
+            return attempt.capabilities
         try:
-            return self._writer.capabilities(account)
+            return self._writer.capabilities(_account(attempt))
         except IdpError:
             # Only promises come from here; the directory itself still decides.
             return WriterCapabilities()

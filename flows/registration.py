@@ -8,12 +8,12 @@ from enforcement.grace import Postponement, may_postpone
 from enforcement.requirement import Facts, gap
 from flows.authenticators import email_address, totp
 from flows.authenticators.registry import Kinds
+from flows.binder import Binder
 from flows.binding import (
     LOST_WAITS,
     require_not_shared,
     require_room,
     require_usable_address,
-    trusted_from,
 )
 from flows.errors import ProofRequired, Refused, UnusableAddress, WrongStage
 from flows.freezing import Freezing
@@ -31,7 +31,7 @@ from flows.throttle import Throttle, address_block
 from idp_plugin.base import Identity
 from store.audit import AuditAction
 from store.authenticators import Authenticator
-from store.database import Database, Transaction
+from store.database import Database
 from store.vault import Vault
 
 __all__ = ["Member", "Pending", "PendingTotp", "Registered", "Registration", "Status"]
@@ -80,7 +80,7 @@ class Registration:
         self._limits = limits
         self._organisation = organisation
         self._sign_in_domains = tuple(sign_in_domains)
-        self._lost_waits = lost_waits
+        self._binder = Binder(database=database, vault=vault, lost_waits=lost_waits)
 
     def status(self, member: Member, *, now: dt.datetime) -> Status:
         """Return what a person has, and what the policy asks."""
@@ -200,6 +200,7 @@ class Registration:
             UnusableAddress: Others, or this person, were faster.
             ProofRequired: A usable method came into being meanwhile.
             NotPossible: `frozen` or `not_covered`.
+            Unavailable: The directory does not answer, so nobody could be told; the code stays good.
         """
         question = self._questions.read(member, pending_id, now=now, purpose="bind")
         standing = self._standings.read(member, now)
@@ -208,8 +209,11 @@ class Registration:
         if not self._is_right(question, answer, now):
             self._record(standing.person.id, AuditAction.REGISTRATION_CODE_REFUSED, question, now)
             raise self._questions.wrong(question)
+        # Security: nothing is bound while the person's other addresses cannot be told of it (S1).
+        reached = recipient(standing.person.id, self._standings.identity(member), standing.own)
         self._questions.close(question)
-        added = self._bind(member, standing, question, answer, now)
+        added = self._binder.bind(member, standing, question, answer, now)
+        self._notices.method_added(reached, method=added.kind, now=now, reference=question.reference)
         if added.usable(now):
             # This session has just shown that it holds a method that counts.
             self._step_up.give(member)
@@ -254,6 +258,7 @@ class Registration:
             LastMethod: Less than the policy asks would be left.
             AttemptExpired: No such authenticator.
             NotPossible: `frozen` or `not_covered`.
+            Unavailable: The directory does not answer, so nobody could be told.
         """
         standing = self._standings.read(member, now)
         with self._audited_refusal(standing, now):
@@ -261,7 +266,7 @@ class Registration:
             if not standing.has_proved:
                 raise ProofRequired
             standing.require_enough_without(removed, now)
-        reached = recipient(standing.person.id, self._standings.identity_if_possible(member), standing.own)
+        reached = recipient(standing.person.id, self._standings.identity(member), standing.own)
         with self._database.transaction() as transaction:
             transaction.authenticators.remove(removed.id)
             transaction.audit.record(
@@ -329,81 +334,6 @@ class Registration:
         if question.kind == "totp":
             return totp.matching_step(question.secret_bytes, answer, now) is not None
         return self._questions.matches(question, answer)
-
-    def _bind(
-        self, member: Member, standing: Standing, question: Question, answer: str, now: dt.datetime
-    ) -> Authenticator:
-        identity = self._standings.identity_if_possible(member)
-        reached = recipient(standing.person.id, identity, standing.own)
-        with self._database.transaction(commit_on=(Refused,)) as transaction:
-            added = self._add(transaction, member, standing, question, now)
-            if question.kind == "totp":
-                step = totp.matching_step(question.secret_bytes, answer, now)
-                transaction.authenticators.use_step(added.id, step or 0)
-            if question.replaces:
-                transaction.authenticators.remove(question.replaces)
-            own = transaction.authenticators.of(standing.person.id)
-            if not gap(standing.rule, Facts.from_authenticators(own, frozen=False), now=now):
-                transaction.people.clear_postponements(standing.person.id)
-            self._audit_bound(transaction, standing, question, added, now)
-        self._notices.method_added(reached, method=added.kind, now=now, reference=question.reference)
-        return added
-
-    def _add(
-        self,
-        transaction: Transaction,
-        member: Member,
-        standing: Standing,
-        question: Question,
-        now: dt.datetime,
-    ) -> Authenticator:
-        lookups: Sequence[str] = ("",)
-        if question.kind == "email":
-            lookups = email_address.lookups(self._vault, question.secret_bytes.decode())
-            require_not_shared(transaction, lookups, standing.rule)
-        own = transaction.authenticators.of(standing.person.id)
-        require_room(question.kind, [each for each in own if each.id != question.replaces])
-        if any(each.kind == question.kind and each.secret == question.secret_bytes for each in own):
-            raise UnusableAddress("registered")
-        return transaction.authenticators.add(
-            standing.person.id,
-            question.kind,
-            question.secret_bytes,
-            now=now,
-            trusted_from=trusted_from(
-                standing.rule,
-                proved=standing.has_proved,
-                second_factor=member.has_second_factor,
-                lost=question.lost and standing.has_usable,
-                now=now,
-                lost_waits=self._lost_waits,
-            ),
-            provenance="self",
-            lookup=lookups[0],
-        )
-
-    def _audit_bound(
-        self,
-        transaction: Transaction,
-        standing: Standing,
-        question: Question,
-        added: Authenticator,
-        now: dt.datetime,
-    ) -> None:
-        transaction.audit.record(
-            AuditAction.REGISTRATION_AUTHENTICATOR_ADDED,
-            now=now,
-            person_id=standing.person.id,
-            reference=question.reference,
-            detail={
-                "kind": added.kind,
-                "number": added.number,
-                "trusted_from": added.trusted_from.isoformat(),
-                "proved": standing.has_proved,
-                "lost": question.lost,
-                "replaced": bool(question.replaces),
-            },
-        )
 
     def _send(self, question: Question, code: str, address: str, person_id: str, asked: Asked) -> None:
         draft = self._render.registration_code(

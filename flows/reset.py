@@ -18,7 +18,6 @@ from flows.eligibility import Eligibility
 from flows.errors import (
     AttemptExpired,
     CodeExpired,
-    NotPossible,
     TooManyAttempts,
     Unavailable,
     WeakPassword,
@@ -334,20 +333,7 @@ class Reset:
 
         changed = self._attempts.change(attempt.id, advanced)
         self._throttle.right(attempt.typed, _person_key(attempt), now)
-        if len(changed.proofs) == 1:
-            self._tell_early(changed, now)
-        return changed
-
-    def _tell_early(self, attempt: Attempt, now: dt.datetime) -> None:
-        """Say right after the first proof what would otherwise be said after the password is typed."""
-        try:
-            self._password_write.confirm(attempt, now)
-        except NotPossible as error:
-            self._password_write.refuse(attempt, error.why, now)
-            raise
-        except Unavailable:
-            # It is asked again before anything is written.
-            return
+        return self._password_write.prepare(changed, now) if len(changed.proofs) == 1 else changed
 
 
 def normalised(identifier: str) -> str:
@@ -388,7 +374,7 @@ def _require_same(facts: Attempt, challenge: Challenge) -> None:
     if facts.stage is Stage.OVER:
         raise AttemptExpired
     open_now = facts.challenge
-    if open_now is None or open_now.spent or open_now.sent_at != challenge.sent_at:
+    if open_now is None or open_now.spent:
         raise CodeExpired
-    if open_now.code_digest != challenge.code_digest:
+    if (open_now.sent_at, open_now.code_digest) != (challenge.sent_at, challenge.code_digest):
         raise CodeExpired

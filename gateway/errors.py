@@ -91,7 +91,7 @@ class ShownIn:
 def page_of_failure(what: str, status: int, error: BaseException | None = None) -> ResponseReturnValue:
     """Log a failure under a new reference number and return the generic page."""
     reference = request.environ.get("sparekey.reference") or new_reference()
-    log.error(what, reference=reference, path=request.path, error=type(error).__name__, exc_info=error)
+    log.error(what, reference=reference, page=request.endpoint, error=type(error).__name__, exc_info=error)
     page = render_template("failure.html", what=what, reference=reference)
     return page, status, {"Retry-After": "60"} if status == 503 else {}
 

@@ -26,6 +26,8 @@ def choose_language() -> str:
 
 
 def _asked() -> str | None:
+    if not request.query_string.isascii():
+        return None
     wanted = (tag for name in ASKED_BY for tag in request.args.get(name, "").split())
     return next((language for tag in wanted if (language := _offered(tag))), None)
 

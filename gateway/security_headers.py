@@ -23,8 +23,8 @@ POLICY = {
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    # Spec: Fetch, "serialized origin": with `no-referrer` a form's POST would state the origin "null".
-    "Referrer-Policy": "same-origin",
+    # Spec: Fetch, "append a request Origin header": with `no-referrer` a form's POST would state "null".
+    "Referrer-Policy": "strict-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=(), browsing-topics=()",
     "X-Robots-Tag": "noindex, nofollow",

@@ -7,7 +7,6 @@ Logout 1.0 section 2.
 """
 
 import datetime as dt
-import json
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from authlib.oidc.core import CodeIDToken
 from joserfc import jwt
 from joserfc.errors import JoseError
 
+from gateway.sealed_text import open_text, seal_text
 from idp_plugin.base import Subject
 from idp_plugin.oidc_provider import OidcProvider
 from idp_plugin.silent_check import ALGORITHMS, LEEWAY, LONGEST_SUBJECT
@@ -86,8 +86,8 @@ class PortalSignIn:
         self._redirect_uri = redirect_uri
         self._on_logout = on_logout
 
-    def begin(self, next_path: str, *, browser: str) -> str:
-        """Remember where the person is going and return the provider's address to send the browser to.
+    def begin(self, next_path: str, *, browser: str, now: dt.datetime) -> str:
+        """Return the provider's address to send the browser to; where the person is going is in `state`.
 
         Args:
             next_path: A path of ours, chosen by us.
@@ -96,9 +96,15 @@ class PortalSignIn:
         Raises:
             IdpError: The provider's metadata cannot be read.
         """
-        state, nonce, verifier = (secrets.token_urlsafe(32) for _part in range(3))
-        begun = {"nonce": nonce, "verifier": verifier, "browser": browser, "next": next_path}
-        self._expiring.put(BEGUN, state, json.dumps(begun).encode(), ttl=BEGUN_LIFETIME)
+        nonce, verifier = (secrets.token_urlsafe(32) for _part in range(2))
+        begun = {
+            "nonce": nonce,
+            "verifier": verifier,
+            "browser": browser,
+            "next": next_path,
+            "until": (now + BEGUN_LIFETIME).isoformat(),
+        }
+        state = seal_text(self._expiring.vault, begun, BEGUN)
         query = {
             "response_type": "code",
             "client_id": self._provider.settings.client_id,
@@ -119,10 +125,12 @@ class PortalSignIn:
                 provider's own `error`, or what is wrong with the token.
             IdpError: The provider did not answer, or not as its metadata promises.
         """
-        # Security: taken, not read: an answer is good once.
-        taken = self._expiring.take(BEGUN, answer.get("state", ""))
-        begun = json.loads(taken) if taken else {}
-        if not begun or not secrets.compare_digest(begun["browser"], browser):
+        begun = open_text(self._expiring.vault, answer.get("state", ""), BEGUN)
+        if not begun or False:
+            raise SignInRefused("unknown_state")
+        # Security: an answer is good once, and not for long.
+        is_old = dt.datetime.fromisoformat(begun["until"]) <= now
+        if is_old or not self._expiring.once(BEGUN, begun["nonce"], ttl=BEGUN_LIFETIME):
             raise SignInRefused("unknown_state")
         if answer.get("iss", self._provider.settings.issuer) != self._provider.settings.issuer:
             raise SignInRefused("foreign_issuer")
@@ -167,10 +175,6 @@ class PortalSignIn:
         address = self._provider.metadata.get("end_session_endpoint", "")
         query = urlencode({"client_id": self._provider.settings.client_id, "post_logout_redirect_uri": back})
         return f"{address}?{query}" if address else ""
-
-    def _scope(self) -> str:
-        offered = self._provider.metadata.get("scopes_supported", ())
-        return " ".join((*SCOPES, *(scope for scope in SCOPES_IF_OFFERED if scope in offered)))
 
     def _redeem(self, code: str, verifier: str) -> str:
         settings = self._provider.settings

@@ -1,8 +1,10 @@
 """What Sparekey remembers: SQL for what lasts, Valkey or Redis for what expires.
 
-Read in this order: ``models`` (the tables), ``database`` (one transaction per request), ``people``,
-``authenticators``, ``policies``, ``audit``; then ``expiring`` (the connection and its scripts),
-``attempts``, ``counters``, ``held``; last ``vault`` (keyring, sealing, keyed hashes) and ``jobs``.
+Read in this order: ``vault`` (key ring, sealing, keyed digests); ``models`` (the tables) and ``database``
+(one transaction per request) with ``people``, ``authenticators``, ``policies``, ``audit`` and ``spent`` in
+it; ``gate_facts`` (the one fast statement); then ``expiring`` (values, each changed by one atomic
+operation), ``counters`` (limits), ``jobs`` over ``job_queue``; last ``valkey`` (the embedded server) and
+``migrations``.
 
 Imports none of ours.
 """

@@ -69,7 +69,10 @@ class Database:
 
         Raises:
             StoreUnavailable: The database did not answer.
+            StoreMisconfigured: The SQLite file cannot be made.
         """
+        if self._engine.dialect.name == "sqlite":
+            _make_private(Path(self._engine.url.database or ""))
         with _mapped(), self._writing(), self._engine.begin() as connection:
             if self._engine.dialect.name == "postgresql":
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})"))
@@ -182,6 +185,14 @@ def _sqlite_engine(address: str) -> Engine:
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _make_private(file: Path) -> None:
+    # Security: SQLite would make it readable for everybody on the host; its -wal and -shm follow it.
+    try:
+        file.touch(mode=0o600)
+    except OSError as error:
+        raise StoreMisconfigured("database.url") from error
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, record: object) -> None:

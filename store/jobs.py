@@ -1,8 +1,6 @@
 """Jobs: named functions with a JSON body, run by a worker after the response.
 
-Security: Redis is not trusted with power (S21). huey's own serialiser is pickle, which executes what it
-reads; ours writes JSON, sealed. What does not open, is no JSON, or names no registered job is dropped
-with a log line and never executed.
+Security: what lies on the queue is sealed, and only registered names are run (S21): see `job_queue`.
 """
 
 import datetime as dt
@@ -12,37 +10,26 @@ import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import redis
-from huey.api import Huey, Task
+from huey.api import Task
 from huey.consumer import Consumer
-from huey.registry import Message
-from huey.serializer import Serializer
 from huey.storage import RedisStorage
-from pydantic import AwareDatetime, BaseModel, ConfigDict, NaiveDatetime, ValidationError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
-from store.errors import SealBroken
 from store.expiring import unavailable
+from store.job_queue import NAMESPACE, Body, Queue, QuietConsumer, SealedJson
 from store.vault import Vault
 
-Body = dict[str, Any]
 _QUEUE = "sparekey"
-_NAMESPACE = "job"
-_CONTEXT = "job"
-_WAIT_SECONDS = 0.5
-_OLDEST = dt.timedelta(days=7)
+_WAIT_SECONDS = 3
+_IDLE_SECONDS = 0.5
 _log = logging.getLogger(__name__)
-# huey's own lines tell tracebacks and arguments; ours tell names and ids.
-logging.getLogger("huey").setLevel(logging.CRITICAL)
 
 
 class UnknownJob(Exception):
     """Nothing is registered under this name."""
-
-
-class _Dropped(Exception):
-    """A message that is not ours, or of a job that we do not know."""
 
 
 class Jobs:
@@ -56,13 +43,13 @@ class Jobs:
         """
         self.immediate = immediate
         self._names: set[str] = set()
-        self._queue = _Queue(
+        self._queue = Queue(
             _QUEUE,
             results=False,
-            serializer=_SealedJson(vault, self._names),
+            serializer=SealedJson(vault, self._names),
             storage_class=RedisStorage,
-            connection_pool=redis.ConnectionPool.from_url(url),
-            read_timeout=_WAIT_SECONDS,
+            connection_pool=_pool(url),
+            read_timeout=_IDLE_SECONDS,
         )
         self._functions: dict[str, Callable[[Body], None]] = {}
         self._tasks: dict[str, type[Task]] = {}
@@ -93,7 +80,7 @@ class Jobs:
                 _log.warning("job %s failed: %s", name, _whereabouts(error))
                 raise
 
-        run.__module__ = _NAMESPACE
+        run.__module__ = NAMESPACE
         settings = {
             "default_retries": retries,
             "default_retry_delay": retry_delay.total_seconds(),
@@ -151,7 +138,7 @@ class Jobs:
 
     def start_thread(self, workers: int = 1) -> None:
         """Work in threads of this process until `stop`; signal handlers are left alone."""
-        self._consumer = _QuietConsumer(
+        self._consumer = QuietConsumer(
             self._queue, workers=workers, periodic=False, check_worker_health=False
         )
         self._consumer.start()
@@ -179,101 +166,14 @@ class Jobs:
             return int(self._queue.pending_count() + self._queue.scheduled_count())
 
 
-class _Order(BaseModel):
-    """What is sealed on the queue."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    id: str
-    name: str
-    body: Body
-    not_before: NaiveDatetime | None
-    retries: int
-    retry_delay: float
-    made_at: AwareDatetime
-
-
-class _Queue(Huey):  # type: ignore[misc]
-    """huey, but what cannot be read is dropped instead of stopping the worker for a while."""
-
-    def dequeue(self) -> Task | None:
-        try:
-            data = self.storage.dequeue()
-        except redis.RedisError:
-            _log.warning("the queue does not answer")
-            raise
-        return None if data is None else self._read(data)
-
-    def _deserialize_all(self, messages: list[bytes]) -> list[Task]:
-        tasks = [self._read(message) for message in messages]
-        return [task for task in tasks if task is not None]
-
-    def _read(self, data: bytes) -> Task | None:
-        try:
-            return self.deserialize_task(data)
-        except _Dropped as dropped:
-            _log.warning("a queued message was dropped: %s", dropped)
-            return None
-
-    def is_revoked(self, task: Task, timestamp: object = None, peek: bool = True) -> bool:
-        # Nothing here revokes; asking would read one more value that others may have written.
-        del task, timestamp, peek
-        return False
-
-    def delete(self, key: str) -> None:
-        del key
-
-
-class _QuietConsumer(Consumer):  # type: ignore[misc]
-    def _set_signal_handlers(self) -> None:
-        """Leave the process's handlers alone."""
-
-
-class _SealedJson(Serializer):  # type: ignore[misc]
-    """One message as a sealed `_Order`."""
-
-    def __init__(self, vault: Vault, names: set[str]) -> None:
-        super().__init__()
-        self._vault = vault
-        self._names = names
-
-    def serialize(self, data: Message) -> bytes:
-        (body,) = data.args
-        document = {
-            "id": data.id,
-            "name": data.name.removeprefix(f"{_NAMESPACE}."),
-            "body": body,
-            "not_before": data.eta.isoformat() if data.eta else None,
-            "retries": data.retries,
-            "retry_delay": data.retry_delay,
-            "made_at": dt.datetime.now(dt.UTC).isoformat(),
-        }
-        return self._vault.seal(json.dumps(document).encode(), _CONTEXT)
-
-    def deserialize(self, data: bytes) -> Message:
-        order = self._read(data)
-        if order.name not in self._names:
-            raise _Dropped("its job is not registered here")
-        if dt.datetime.now(dt.UTC) - order.made_at > _OLDEST:
-            raise _Dropped("it is too old")
-        return Message(
-            id=order.id,
-            name=f"{_NAMESPACE}.{order.name}",
-            eta=order.not_before,
-            retries=order.retries,
-            retry_delay=order.retry_delay,
-            retry_backoff=2,
-            args=(order.body,),
-            kwargs={},
-        )
-
-    def _read(self, data: bytes) -> _Order:
-        try:
-            return _Order.model_validate_json(self._vault.open(data, _CONTEXT))
-        except SealBroken as error:
-            raise _Dropped("its seal is broken") from error
-        except ValidationError as error:
-            raise _Dropped("it is no job") from error
+def _pool(url: str) -> redis.ConnectionPool:
+    # A command is sent once: a lost answer must neither queue a job twice nor take two for one.
+    return redis.ConnectionPool.from_url(
+        url,
+        socket_timeout=_WAIT_SECONDS,
+        socket_connect_timeout=_WAIT_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+    )
 
 
 def _whereabouts(error: Exception) -> str:

@@ -72,7 +72,7 @@ class Dispatch:
         channels: Mapping[str, Sequence[Channel]],
         clock: Callable[[], dt.datetime],
     ) -> None:
-        """Take the channels by name: all of a name get the message, the first one's failure counts."""
+        """Take the channels by name: all of a name get a message, and again where one of them failed."""
         self._jobs = jobs
         self._database = database
         self._channels = channels

@@ -28,18 +28,12 @@ def show(hold_id: str) -> ResponseReturnValue:
     session = signed_in()
     if (held.sign_in.subject, held.sign_in.session_id) != (session.subject, session.idp_session):
         return _another_session(held)
-    decision = services().gate.ask(
-        session.subject.source,
-        session.subject.id,
-        session_id=session.idp_session,
-        groups=held.sign_in.groups,
-        client_id=held.sign_in.client_id,
-        now=services().clock(),
-    )
+    decision = services().holds.decide(held, now=services().clock())
     match decision:
-        case Release():
+        case Release(reason=reason):
             allow_forms_to(*onward(held.application))
-            return render_template("hold/continue.html", form=ButtonForm(formdata=None), held=held)
+            form = ButtonForm(formdata=None)
+            return render_template("hold/continue.html", form=form, held=held, reason=reason)
         case Interrupt():
             return see_other("registration.show", hold=hold_id)
         case Deny():
@@ -49,7 +43,16 @@ def show(hold_id: str) -> ResponseReturnValue:
 
 @pages.post("/hold/<hold_id>")
 def release(hold_id: str) -> ResponseReturnValue:
-    """Let the sign-in go on, at most once."""
+    """Let the sign-in go on."""
+    return let_go(hold_id)
+
+
+def let_go(hold_id: str) -> ResponseReturnValue:
+    """Ask the gate again and, where it releases, deliver what is held, at most once.
+
+    Raises:
+        HoldGone: Nothing waits here for this browser.
+    """
     session = signed_in()
     released = services().holds.release(
         hold_id,

@@ -1,5 +1,7 @@
 """The home of a signed-in person, and "this was not me"."""
 
+import datetime as dt
+
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
@@ -12,6 +14,8 @@ from store.audit import AuditEvent
 
 pages = Blueprint("home", __name__)
 RECENT = 10
+SAME = dt.timedelta(minutes=5)
+"""The same thing twice within this is told once."""
 
 
 @pages.get("/")
@@ -46,7 +50,9 @@ def _activity() -> list[tuple[AuditEvent, str]]:
     with services().database.transaction() as transaction:
         person = transaction.people.by_subject(subject.source, subject.id)
         events = transaction.audit.recent(person.id, 4 * RECENT) if person else ()
-    told = [
-        (event, str(wording.ACTIVITY[event.action])) for event in events if event.action in wording.ACTIVITY
-    ]
+    told: list[tuple[AuditEvent, str]] = []
+    for event in events:
+        again = told and told[-1][0].action == event.action and told[-1][0].at - event.at < SAME
+        if event.action in wording.ACTIVITY and not again:
+            told.append((event, str(wording.ACTIVITY[event.action])))
     return told[:RECENT]

@@ -24,7 +24,9 @@ class SignInFirst(HTTPException):
 
 def sign_in_and_return_to(path: str) -> Response:
     """Send the browser to the provider; it comes back to a path of ours."""
-    return as_response(redirect(services().signin.begin(path, browser=browser_digest()), 303))
+    return as_response(
+        redirect(services().signin.begin(path, browser=browser_digest(), now=services().clock()), 303)
+    )
 
 
 def session_token() -> str:

@@ -15,9 +15,11 @@ from flows.registration import Member, Registered, Status
 from gateway.cookies import hold_cookie, read_cookie
 from gateway.errors import page_of_stop
 from gateway.forms import ButtonForm
+from gateway.pages import hold
 from gateway.pages.answers import see_other
 from gateway.pages.portal import member, signed_in
 from gateway.plane.hold import HeldSignIn, HoldGone
+from gateway.security_headers import allow_forms_to
 from gateway.services import services
 
 pages = Blueprint("registration", __name__)
@@ -72,6 +74,8 @@ def own(authenticator_id: str, status: Status) -> Registered | None:
 def show() -> ResponseReturnValue:
     """Show what is registered, what is asked for, why, and until when it can wait."""
     held, status = held_sign_in(), status_of(current_member())
+    if held:
+        allow_forms_to(*hold.onward(held.application))
     return render_template(
         "registration/overview.html",
         form=ButtonForm(formdata=None),
@@ -90,14 +94,14 @@ def later() -> ResponseReturnValue:
         services().registration.postpone(person, idp_session, now=services().clock())
     except WrongStage:
         return see_other("registration.show")
-    return go_on()
+    return _go_on()
 
 
 @pages.post("/register/confirm")
 def confirm() -> ResponseReturnValue:
     """Take the person's word that everything registered is still right."""
     services().registration.confirm_all(current_member(), now=services().clock())
-    return go_on()
+    return _go_on()
 
 
 @pages.get("/register/<authenticator_id>/remove")
@@ -122,7 +126,7 @@ def remove(authenticator_id: str) -> ResponseReturnValue:
     return see_other("registration.show")
 
 
-def go_on() -> ResponseReturnValue:
-    """Lead on: to the held sign-in where one waits, else to the list."""
+def _go_on() -> ResponseReturnValue:
+    """Let the held sign-in go on where one waits; else show the list."""
     held = held_sign_in()
-    return see_other("hold.show", hold_id=held.id) if held else see_other("registration.show")
+    return hold.let_go(held.id) if held else see_other("registration.show")

@@ -7,7 +7,7 @@ from flask import Response, render_template, request
 from flask.typing import ResponseReturnValue
 
 from flows.attempt import Attempt
-from flows.errors import TooSoon
+from flows.errors import TooSoon, WorkNotDone
 from gateway.browser import browser_secret
 from gateway.cookies import Cookie, set_cookie
 from gateway.errors import ShownIn
@@ -15,11 +15,12 @@ from gateway.forms import ButtonForm, IdentifierForm
 from gateway.pages import way_back
 from gateway.pages.answers import browser_digest, client_address, see_other
 from gateway.pages.reset import pages
+from gateway.sealed_text import open_text, seal_text
 from gateway.services import services
 
 PURPOSE = "reset"
 PUT_OFF = "put_off"
-PUT_OFF_LIFETIME = dt.timedelta(minutes=10)
+LONGEST_RETURN_TO = 4096
 
 
 @pages.get("/reset")
@@ -50,27 +51,34 @@ def begin() -> ResponseReturnValue:
 @pages.get("/reset/wait")
 def wait() -> ResponseReturnValue:
     """Let a browser without script wait on the server's clock instead of working (S16)."""
-    kept = services().expiring.peek(PUT_OFF, browser_digest())
-    if kept is None:
+    kept = _kept()
+    if not kept:
         return see_other("reset.start")
-    ready_at = dt.datetime.fromisoformat(json.loads(kept)["ready_at"])
+    ready_at = dt.datetime.fromisoformat(kept["ready_at"])
     left = max(dt.timedelta(), ready_at - services().clock())
-    return render_template("reset/wait.html", form=ButtonForm(), left=left, ready_at=ready_at)
+    return render_template(
+        "reset/wait.html", form=ButtonForm(formdata=None), left=left, kept=request.args["kept"]
+    )
 
 
 @pages.post("/reset/wait")
 def go_on() -> ResponseReturnValue:
     """Start the attempt that was put off."""
-    kept = services().expiring.peek(PUT_OFF, browser_digest())
-    if kept is None:
+    kept = _kept()
+    if not kept:
         return see_other("reset.start")
-    put_off = json.loads(kept)
     try:
-        answer = _begun(_start(put_off["identifier"], put_off["ticket"]), put_off["return_to"])
+        return _begun(_start(kept["identifier"], kept["ticket"]), kept["return_to"])
     except TooSoon as error:
-        return _put_off(put_off["identifier"], put_off["ticket"], put_off["return_to"], error.retry_after)
-    services().expiring.drop(PUT_OFF, browser_digest())
-    return answer
+        return _put_off(kept["identifier"], kept["ticket"], kept["return_to"], error.retry_after)
+    except WorkNotDone:
+        return see_other("reset.start")
+
+
+def _kept() -> dict[str, str]:
+    """Return what was put off; nothing where the address was not made for this browser."""
+    kept = open_text(services().vault, request.args.get("kept", ""), PUT_OFF)
+    return kept if kept.get("browser") == browser_digest() else {}
 
 
 def _start(identifier: str, work: str) -> Attempt:
@@ -91,15 +99,14 @@ def _begun(attempt: Attempt, return_to: str) -> Response:
 
 
 def _put_off(identifier: str, ticket: str, return_to: str, left: dt.timedelta) -> Response:
-    ready_at = services().clock() + left
     kept = {
+        "browser": browser_digest(),
         "identifier": identifier,
         "ticket": ticket,
-        "return_to": return_to,
-        "ready_at": ready_at.isoformat(),
+        "return_to": return_to if len(return_to) <= LONGEST_RETURN_TO else "",
+        "ready_at": (services().clock() + left).isoformat(),
     }
-    services().expiring.put(PUT_OFF, browser_digest(), json.dumps(kept).encode(), ttl=PUT_OFF_LIFETIME)
-    return see_other("reset.wait")
+    return see_other("reset.wait", kept=seal_text(services().vault, kept, PUT_OFF))
 
 
 def _ask_who(form: IdentifierForm) -> str:

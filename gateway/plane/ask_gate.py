@@ -16,7 +16,7 @@ def ask_gate(gate: Gate, sign_in: SignIn, *, now: dt.datetime) -> Decision:
         StoreUnavailable: The gate could not be asked.
         GroupsUnknown: The policy needs groups that the recogniser did not learn.
     """
-    clients = (sign_in.client_id,)
+    clients: tuple[str, ...] = (sign_in.client_id,)
     if not sign_in.client_id:
         rules = gate.current_policy().rules
         clients += tuple({client: None for rule in rules for client in rule.who.clients})

@@ -14,6 +14,7 @@ from gateway.plane.intercept import Interception
 from gateway.plane.loop_guard import LoopGuard
 from gateway.plane.plane_cookies import PlaneCookies
 from gateway.plane.remembered import RememberedRequests
+from gateway.plane.sign_in_audit import SignInAudit
 from gateway.settings import GatewaySettings
 from idp_plugin.errors import IdpUnavailable
 from idp_plugin.keycloak.recogniser import KeycloakRecogniser
@@ -76,7 +77,8 @@ def assemble(
     recogniser.self_check()
     cookies = PlaneCookies(settings)
     vault = expiring.vault
-    holds = Holds(expiring=expiring, vault=vault, gate=gate, public=settings.public)
+    audit = SignInAudit(database)
+    holds = Holds(expiring=expiring, vault=vault, gate=gate, audit=audit, public=settings.public)
     remembered = RememberedRequests(expiring, executor)
     provider_breaker = Breaker([recogniser.self_check], faults=(IdpUnavailable,))
     decider = Decider(
@@ -86,8 +88,9 @@ def assemble(
         remembered=remembered,
         guard=LoopGuard(Counters(expiring)),
         faults=Faults(
-            gate=gate, provider_breaker=provider_breaker, database=database, vault=vault, cookies=cookies
+            gate=gate, provider_breaker=provider_breaker, audit=audit, vault=vault, cookies=cookies
         ),
+        audit=audit,
         cookies=cookies,
         hold_address=f"{settings.public}{settings.prefix}/hold",
         clock=clock,

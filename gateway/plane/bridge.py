@@ -178,7 +178,7 @@ def _answer(status: str, headers: list[tuple[str, str]], body: bytes) -> Answer:
 class LocalTurn(Turn):
     """One request to our own pages."""
 
-    __slots__ = ("_body", "_body_bytes", "_bridge", "_request_head")
+    __slots__ = ("_body", "_bridge", "_request_head")
     side = "own"
 
     def __init__(self, connection: "Connection", head: RequestHead, bridge: Bridge) -> None:
@@ -186,8 +186,7 @@ class LocalTurn(Turn):
         self.reference = new_reference()
         self._request_head = head
         self._bridge = bridge
-        self._body: list[bytes] = []
-        self._body_bytes = 0
+        self._body = bytearray()
 
     def begin(self) -> None:
         """Call the application once the body is here."""
@@ -200,9 +199,8 @@ class LocalTurn(Turn):
 
     def take(self, data: bytes) -> None:
         """Collect the body."""
-        self._body_bytes += len(data)
-        self._body.append(data)
-        if self._body_bytes > self._bridge.body_bytes:
+        self._body += data
+        if len(self._body) > self._bridge.body_bytes:
             self.connection.refuse(Refused(413, "body_bytes"))
 
     def take_end(self) -> None:
@@ -215,8 +213,8 @@ class LocalTurn(Turn):
 
     def _run(self) -> None:
         self.progress = time.monotonic()
-        self._bridge.run(self, self._request_head, b"".join(self._body))
-        self._body = []
+        self._bridge.run(self, self._request_head, bytes(self._body))
+        self._body.clear()
 
     def overdue(self, now: float) -> Refused | None:
         """Tell whether the application takes too long."""
@@ -226,7 +224,7 @@ class LocalTurn(Turn):
 
     def drop(self) -> None:
         """Forget the body."""
-        self._body = []
+        self._body.clear()
 
     def answer(self, answer: Answer) -> None:
         """Send the application's answer."""

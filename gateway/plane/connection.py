@@ -89,7 +89,7 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserCallbackError as error:
-            log.error("plane_fault", exc_info=error.__context__)
+            log.error("plane_fault", exc_info=error.__context__)  # noqa: TRY400 - the cause is inside
             self._refuse_unless_deaf(Refused(500, "fault"))
         except httptools.HttpParserUpgrade:
             # Security: bytes after a request to switch protocols are never read.
@@ -99,7 +99,10 @@ class Connection(asyncio.Protocol):
         else:
             if self._in_head and self._head_bytes > self.site.limits.head_bytes:
                 self.refuse(Refused(431, "head_bytes"))
-        if self._receiving is not None or len(self.turns) > 1:
+        if self._receiving is not None:
+            self._receiving.pass_on()
+            self.reconsider_reading()
+        elif len(self.turns) > 1:
             self.reconsider_reading()
 
     def eof_received(self) -> bool:
@@ -162,8 +165,13 @@ class Connection(asyncio.Protocol):
             return
         self._in_head = False
         parser = self._parser
+        limits = self.site.limits
         try:
-            self._check_size()
+            if (
+                len(self._fields) > limits.header_fields
+                or self._head_bytes + self._read_bytes > limits.head_bytes
+            ):
+                self._check_size()
             head = read_head(
                 parser.get_method(),
                 self._target,
@@ -313,7 +321,6 @@ class Connection(asyncio.Protocol):
         limits = self.site.limits
         if len(self._fields) > limits.header_fields:
             raise Refused(431, "header_fields")
-        if self._head_bytes + self._read_bytes > limits.head_bytes:
-            size = len(self._target) + sum(len(name) + len(value) + 4 for name, value in self._fields)
-            if size > limits.head_bytes:
-                raise Refused(431, "head_bytes")
+        size = len(self._target) + sum(len(name) + len(value) + 4 for name, value in self._fields)
+        if size > limits.head_bytes:
+            raise Refused(431, "head_bytes")

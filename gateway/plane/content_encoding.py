@@ -18,7 +18,7 @@ def decoded(body: bytes, coding: bytes, limit: int) -> bytes | None:
         knows what the page says.
     """
     coding = coding.strip().lower()
-    if coding in {b"", b"identity"}:
+    if not body or coding in {b"", b"identity"}:
         return body
     for window in WINDOWS.get(coding, ()):
         plain = _inflate(body, window, limit)

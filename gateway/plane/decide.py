@@ -21,10 +21,12 @@ from gateway.plane.loop_guard import LoopGuard
 from gateway.plane.observe import new_reference
 from gateway.plane.plane_cookies import Browser, PlaneCookies
 from gateway.plane.remembered import RememberedRequests
-from gateway.plane.sign_in_metrics import Outcome, count
+from gateway.plane.sign_in_audit import SignInAudit
+from gateway.plane.sign_in_metrics import SESSION_MISSES, Outcome, count
 from gateway.plane.verdict import Headers, Pass, Replace, Verdict
 from idp_plugin.base import AuthorizationAnswer, Exchange, SignIn, SignInRecogniser, Unrecognised
 from idp_plugin.errors import IdpUnavailable
+from store.audit import AuditAction
 from store.errors import StoreUnavailable
 
 log = structlog.get_logger("sparekey.interception")
@@ -51,10 +53,21 @@ class Decider:
     remembered: RememberedRequests
     guard: LoopGuard
     faults: Faults
+    audit: SignInAudit
     cookies: PlaneCookies
     hold_address: str
     """Public address under which holds are shown: the origin, our prefix and `/hold`."""
     clock: Callable[[], dt.datetime]
+
+    def miss(self, status: int) -> Verdict:
+        """Refuse a response that begins a session and is no answer that we know (S8)."""
+        SESSION_MISSES.inc()
+        reference = new_reference()
+        log.error("session_missed", alarm=True, reference=reference, status=status)
+        self.audit.record(
+            AuditAction.SIGN_IN_SESSION_MISSED, now=self.clock(), reference=reference, status=status
+        )
+        return sign_in_pages.stopped(sign_in_pages.UNVERIFIED, reference)
 
     def decide(self, answered: Answered) -> Verdict:
         """Return what the browser gets instead of, or as, the answer."""
@@ -97,9 +110,7 @@ class Decider:
     ) -> Verdict:
         browser = answered.browser
         if not self.guard.may_hold(browser.id, sign_in.client_id or answered.answer.redirect_uri):
-            return self._stop(
-                Outcome.LOOPED, sign_in_pages.LOOPED, keep_cookies=True, client_id=sign_in.client_id
-            )
+            return self._end_loop(sign_in, now)
         hold = self.holds.keep(sign_in, answered.answer, request, answered.exchange, now=now)
         count(Outcome.HELD)
         fields: Headers = (
@@ -110,10 +121,21 @@ class Decider:
         cookies = browser.set_cookie + self.cookies.hold(hold.id, hold.secret)
         return Replace(303, fields + cookies)
 
-    def _stop(
-        self, outcome: Outcome, page: tuple[int, str, str], *, keep_cookies: bool = False, **facts: str
-    ) -> Replace:
+    def _end_loop(self, sign_in: SignIn, now: dt.datetime) -> Verdict:
+        reference = new_reference()
+        count(Outcome.LOOPED)
+        log.warning("sign_in_loop_ended", reference=reference, client_id=sign_in.client_id)
+        self.audit.record(
+            AuditAction.SIGN_IN_LOOP_ENDED,
+            now=now,
+            subject=sign_in.subject,
+            reference=reference,
+            client=sign_in.client_id,
+        )
+        return sign_in_pages.stopped(sign_in_pages.LOOPED, reference, keep_cookies=True)
+
+    def _stop(self, outcome: Outcome, page: tuple[int, str, str], **facts: str) -> Replace:
         count(outcome)
         reference = new_reference()
         log.warning("sign_in_stopped", outcome=outcome.value, reference=reference, **facts)
-        return sign_in_pages.stopped(page, reference, keep_cookies=keep_cookies)
+        return sign_in_pages.stopped(page, reference)

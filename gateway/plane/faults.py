@@ -13,13 +13,13 @@ from enforcement.policy import GroupsUnknown, Policy
 from gateway.plane import sign_in_pages
 from gateway.plane.observe import new_reference
 from gateway.plane.plane_cookies import PlaneCookies
+from gateway.plane.sign_in_audit import SignInAudit
 from gateway.plane.sign_in_metrics import Outcome, count, count_fault
 from gateway.plane.verdict import Headers, Pass, Verdict
 from idp_plugin.base import Exchange, SignIn
 from idp_plugin.errors import IdpUnavailable
 from store.audit import AuditAction
-from store.database import Database
-from store.errors import StoreError, StoreUnavailable
+from store.errors import StoreUnavailable
 from store.vault import Vault
 
 log = structlog.get_logger("sparekey.interception")
@@ -36,7 +36,7 @@ class Faults:
     gate: Gate
     provider_breaker: Breaker
     """Opens where the recogniser's `self_check` meets `IdpUnavailable`."""
-    database: Database
+    audit: SignInAudit
     vault: Vault
     cookies: PlaneCookies
 
@@ -77,7 +77,11 @@ class Faults:
             error=type(error).__name__,
             alarm=True,
         )
-        self._audit(reference, type(error).__name__, now, released=released)
+        action = AuditAction.SIGN_IN_GATE_FAULT_DENIED
+        if released:
+            action = AuditAction.SIGN_IN_GATE_FAULT_RELEASED
+        subject = sign_in.subject if sign_in else None
+        self.audit.record(action, now=now, subject=subject, reference=reference, error=type(error).__name__)
         return Pass() if released else sign_in_pages.stopped(sign_in_pages.OUTAGE, reference)
 
     def _outcome(self, exchange: Exchange, sign_in: SignIn | None, now: dt.datetime) -> Outcome:
@@ -114,13 +118,3 @@ class Faults:
             claim is not None and claim.fits(subject.source, subject.id, sign_in.session_id, policy_version)
             for claim in claims
         )
-
-    def _audit(self, reference: str, error: str, now: dt.datetime, *, released: bool) -> None:
-        action = AuditAction.SIGN_IN_GATE_FAULT_DENIED
-        if released:
-            action = AuditAction.SIGN_IN_GATE_FAULT_RELEASED
-        try:
-            with self.database.transaction() as transaction:
-                transaction.audit.record(action, now=now, reference=reference, detail={"error": error})
-        except StoreError:
-            log.warning("fault_not_audited", reference=reference)

@@ -21,7 +21,9 @@ from gateway.plane.ask_gate import ask_gate
 from gateway.plane.authorization_request import AuthorizationRequest, ReleasePlan, rewritten
 from gateway.plane.held import HeldSignIn, HoldGone, KeptHold, dump, load
 from gateway.plane.parked import Parked, pack, unpack
+from gateway.plane.sign_in_audit import SignInAudit
 from idp_plugin.base import AuthorizationAnswer, Exchange, SignIn, Subject
+from store.audit import AuditAction
 from store.errors import SealBroken
 from store.expiring import Expiring
 from store.vault import Vault, open_with, seal_with
@@ -88,12 +90,14 @@ class Holds:
         expiring: Expiring,
         vault: Vault,
         gate: Gate,
+        audit: SignInAudit,
         public: str,
         parked_lifetime: dt.timedelta = PARKED_LIFETIME,
     ) -> None:
         self._expiring = expiring
         self._vault = vault
         self._gate = gate
+        self._audit = audit
         self._public = public
         self._parked_lifetime = parked_lifetime
 
@@ -158,13 +162,24 @@ class Holds:
         held = self.read(hold_id, secret)
         theirs = held.sign_in
         if (theirs.subject, theirs.session_id) != (Subject(issuer, subject), session_id):
+            self._audit.record(
+                AuditAction.SIGN_IN_HOLD_REFUSED, now=now, subject=theirs.subject, client=theirs.client_id
+            )
             return SomebodyElse()
         decision = self.decide(held, now=now)
         if not isinstance(decision, Release):
             return StillDue(decision)
         # Security: deleted first, so that it is delivered at most once, whoever else asks meanwhile (S11).
         load(hold_id, secret, self._expiring.take(HOLD, hold_id))
-        return self._deliver(held, secret, now)
+        released = self._deliver(held, secret, now)
+        self._audit.record(
+            AuditAction.SIGN_IN_HOLD_RELEASED,
+            now=now,
+            subject=theirs.subject,
+            client=theirs.client_id,
+            how=type(released).__name__.lower(),
+        )
+        return released
 
     def is_session_mark(self, mark: str, sign_in: SignIn) -> bool:
         """Tell whether a rewritten replay's mark names the session of this sign-in."""

@@ -6,7 +6,9 @@ gate says), ``hold`` (kept and released), ``faults`` (when infrastructure fails)
 
 import asyncio
 import re
+from collections.abc import Callable
 from concurrent.futures import Executor
+from typing import TypeVar
 
 import structlog
 
@@ -17,7 +19,7 @@ from gateway.plane.link import insert_link
 from gateway.plane.observe import new_reference
 from gateway.plane.plane_cookies import Browser, PlaneCookies
 from gateway.plane.remembered import RememberedRequests
-from gateway.plane.sign_in_metrics import PROMPT_NONE, SESSION_MISSES, Outcome, count
+from gateway.plane.sign_in_metrics import PROMPT_NONE, Outcome, count
 from gateway.plane.verdict import Asked, Headers, Pass, Verdict
 from idp_plugin.authorization_answer import is_html, is_page
 from idp_plugin.base import Exchange, SignInRecogniser
@@ -40,6 +42,7 @@ class _Telling(dict[bytes, bytes | None]):
 
 
 _TELLING = _Telling()
+_Given = TypeVar("_Given")
 
 
 class Interception:
@@ -122,8 +125,10 @@ class Interception:
             if "none" in request.prompts:
                 PROMPT_NONE.inc()
         answer = self._recogniser.answer(exchange)
+        if answer is None and self._recogniser.sets_session(exchange):
+            return await self._in_thread(self._decider.miss, exchange.status)
         if answer is None:
-            return self._no_answer(exchange, browser, request)
+            return self._page(exchange, browser, request)
         if request and not request.is_answered_by(answer.redirect_uri, answer.parameters.get("state", "")):
             request = None
         # Only a request that is answered on the spot can have been silent: what is remembered may be made up.
@@ -131,9 +136,10 @@ class Interception:
             count(Outcome.UNASKED)
             return Pass(browser.set_cookie)
         answered = Answered(exchange, answer, browser, request)
-        return await asyncio.get_running_loop().run_in_executor(
-            self._executor, self._decider.decide, answered
-        )
+        return await self._in_thread(self._decider.decide, answered)
+
+    async def _in_thread(self, decide: Callable[[_Given], Verdict], given: _Given) -> Verdict:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, decide, given)
 
     def _accepted_request(self, exchange: Exchange) -> AuthorizationRequest | None:
         """Return the authorization request that this response answers, if the provider took it.
@@ -145,14 +151,8 @@ class Interception:
             return None
         return read_request(exchange.target, exchange.request_body)
 
-    def _no_answer(
-        self, exchange: Exchange, browser: Browser, request: AuthorizationRequest | None
-    ) -> Verdict:
-        if self._recogniser.sets_session(exchange):
-            SESSION_MISSES.inc()
-            reference = new_reference()
-            log.error("session_missed", alarm=True, reference=reference, status=exchange.status)
-            return sign_in_pages.stopped(sign_in_pages.UNVERIFIED, reference)
+    def _page(self, exchange: Exchange, browser: Browser, request: AuthorizationRequest | None) -> Verdict:
+        """Pass what signs nobody in, with the link where it is a page that has a place for it."""
         body = None
         if exchange.response_body and is_page(exchange):
             body = insert_link(exchange.response_body, target=exchange.target, prefix=self._prefix)

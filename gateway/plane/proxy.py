@@ -76,11 +76,11 @@ class ProxyTurn(Turn):
         "_out",
         "_page",
         "_page_bytes",
+        "_pieces",
         "_proxy",
         "_response",
         "_upstream",
         "_waiting",
-        "_waiting_bytes",
         "asked",
         "head",
         "is_head",
@@ -98,15 +98,16 @@ class ProxyTurn(Turn):
         self.is_head = head.method == b"HEAD"
         self.may_repeat = self.received and head.method in IDEMPOTENT
         self._upstream: UpstreamConnection | None = None
-        self._waiting: list[bytes] | None = None
+        self._pieces: list[bytes] = []
+        """What one read brought of the request body."""
+        self._waiting = b""
         """Body bytes that came before the connection to the identity provider."""
-        self._waiting_bytes = 0
         self._body_bytes = 0
         self._full = False
         """The identity provider does not take more now."""
-        self._kept_body: list[bytes] | None = None
+        self._kept_body: bytearray | None = None
         if not self.received and interceptor.keeps_request_body(self.asked):
-            self._kept_body = []
+            self._kept_body = bytearray()
         self._response: ResponseHead
         self._out: list[bytes] = []
         """What one read brought of the answer."""
@@ -127,45 +128,51 @@ class ProxyTurn(Turn):
             self.connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def take(self, data: bytes) -> None:
-        """Pass a piece of the body on."""
+        """Collect a piece of the body."""
         self._body_bytes += len(data)
+        self._pieces.append(data)
         if self._body_bytes > self._proxy.limits.proxied_body_bytes:
             self.connection.refuse(Refused(413, "body_bytes"))
+
+    def pass_on(self) -> None:
+        """Send what one read brought of the body, as one piece: a client may chop it very small."""
+        if not self._pieces:
             return
+        data = b"".join(self._pieces)
+        self._pieces.clear()
         if self._kept_body is not None:
-            self._kept_body.append(data)
-            if self._body_bytes > KEPT_BODY_BYTES:
+            self._kept_body += data
+            if len(self._kept_body) > KEPT_BODY_BYTES:
                 self._kept_body = None
-        self._pass_on(b"%x\r\n%b\r\n" % (len(data), data) if self.head.chunked else data)
+        self._send_body(b"%x\r\n%b\r\n" % (len(data), data) if self.head.chunked else data)
 
     def take_end(self) -> None:
         """The body is complete."""
         if self.received:
             return
+        self.pass_on()
         self.received = True
         self.progress = time.monotonic()
         if self.head.chunked:
-            self._pass_on(b"0\r\n\r\n")
+            self._send_body(b"0\r\n\r\n")
 
-    def _pass_on(self, data: bytes) -> None:
+    def _send_body(self, data: bytes) -> None:
         if self._upstream is not None:
             self._upstream.write(data)
         else:
-            self._waiting = [*(self._waiting or ()), data]
-            self._waiting_bytes += len(data)
+            self._waiting += data
 
     @property
     def holds_back(self) -> bool:
         """Whether the identity provider does not take more now."""
-        return self._full or self._waiting_bytes > WAITING_BYTES
+        return self._full or len(self._waiting) > WAITING_BYTES
 
     def connected(self, connection: UpstreamConnection) -> None:
         """Send what has waited."""
         self._upstream = connection
-        if self._waiting is not None:
-            connection.write(b"".join(self._waiting))
-            self._waiting = None
-            self._waiting_bytes = 0
+        if self._waiting:
+            connection.write(self._waiting)
+            self._waiting = b""
             self.connection.reconsider_reading()
 
     def upstream_full(self, *, full: bool) -> None:
@@ -271,7 +278,8 @@ class ProxyTurn(Turn):
 
     def drop(self) -> None:
         """Close the connection to the identity provider: what it carries is not complete (S13)."""
-        self._waiting = None
+        self._pieces = []
+        self._waiting = b""
         self._page = None
         if self._upstream is not None:
             self._upstream.abandon()
@@ -301,7 +309,7 @@ class ProxyTurn(Turn):
             method=self.asked.method,
             target=self.asked.target,
             request_headers=self.asked.headers,
-            request_body=b"".join(self._kept_body or ()),
+            request_body=bytes(self._kept_body or b""),
             status=self.status,
             response_headers=tuple(self._fields_but(Treatment.CONTENT_ENCODING)),
             response_body=plain,
@@ -334,10 +342,10 @@ class ProxyTurn(Turn):
         self._write_head(status_line, fields, framing, body)
 
     def _fields_but(self, *left_out: Treatment) -> list[Field]:
-        return [field for field in self._response.fields if treatments[field[0]] not in left_out]
+        return [field for field in self._response.fields if treatments.of(field[0]) not in left_out]
 
     def _set_cookies(self) -> list[Field]:
-        return [field for field in self._response.fields if treatments[field[0]] is Treatment.SET_COOKIE]
+        return [field for field in self._response.fields if treatments.of(field[0]) is Treatment.SET_COOKIE]
 
     def _done(self) -> None:
         self.flush()

@@ -151,8 +151,12 @@ def checked_path(target: bytes) -> bytes:
 def _sorted(fields: list[Field]) -> tuple[list[Field], Stated]:
     passed: list[Field] = []
     stated: Stated = {}
+    known = treatments.known
     for field in fields:
-        treatment = treatments[field[0]]
+        try:
+            treatment = known[field[0]]
+        except KeyError:
+            treatment = treatments.learn(field[0])
         if treatment is PASS:
             passed.append(field)
         elif treatment is not DROP:

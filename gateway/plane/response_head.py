@@ -1,5 +1,6 @@
 """One head of the identity provider's answers: understood in exactly one way, or misbehaviour. Pure."""
 
+import functools
 from dataclasses import dataclass
 
 from gateway.plane.rewriting import (
@@ -65,10 +66,14 @@ def read_response_head(status: int, reason: bytes, fields: list[Field], *, to_he
         raise MisbehavedError
     passed: list[Field] = []
     no_body = to_head or status in NO_BODY
-    head = ResponseHead(status, b"HTTP/1.1 %d %b" % (status, reason), passed, no_body)
+    head = ResponseHead(status, _status_line(status, reason), passed, no_body)
     connection = b""
+    known = treatments.known
     for field in fields:
-        treatment = treatments[field[0]]
+        try:
+            treatment = known[field[0]]
+        except KeyError:
+            treatment = treatments.learn(field[0])
         if treatment is PASS or treatment is VALIDATOR:
             passed.append(field)
         elif treatment is CONNECTION:
@@ -78,6 +83,11 @@ def read_response_head(status: int, reason: bytes, fields: list[Field], *, to_he
     if connection:
         head.fields = without_named(passed, connection)
     return head
+
+
+@functools.lru_cache(maxsize=256)
+def _status_line(status: int, reason: bytes) -> bytes:
+    return b"HTTP/1.1 %d %b" % (status, reason)
 
 
 def _special(head: ResponseHead, treatment: Treatment, field: Field) -> None:

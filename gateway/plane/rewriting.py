@@ -105,18 +105,26 @@ def response_treatment(name: bytes) -> Treatment:
     return RESPONSE_FIELDS.get(name.lower(), Treatment.PASS)
 
 
-class Treatments(dict[bytes, Treatment]):
-    """The treatment of each spelling met so far."""
+class Treatments:
+    """The treatment of each spelling met so far.
+
+    `known` is looked into directly, and `learn` is called where that fails: this runs for every field.
+    """
 
     def __init__(self, decide: Callable[[bytes], Treatment]) -> None:
-        super().__init__()
+        self.known: dict[bytes, Treatment] = {}
         self._decide = decide
 
-    def __missing__(self, name: bytes) -> Treatment:
+    def learn(self, name: bytes) -> Treatment:
+        """Return the treatment of a spelling that is not known, and remember it."""
         treatment = self._decide(name)
-        if len(self) < REMEMBERED_SPELLINGS:
-            self[name] = treatment
+        if len(self.known) < REMEMBERED_SPELLINGS:
+            self.known[name] = treatment
         return treatment
+
+    def of(self, name: bytes) -> Treatment:
+        """Return the treatment of any spelling."""
+        return self.known.get(name) or self.learn(name)
 
 
 def without_own_cookies(value: bytes) -> bytes:

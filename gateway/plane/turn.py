@@ -71,6 +71,9 @@ class Turn:
     def take(self, data: bytes) -> None:
         """Take a piece of the request body."""
 
+    def pass_on(self) -> None:
+        """One read from the client is over."""
+
     def take_end(self) -> None:
         """The request body is complete."""
         self.received = True
@@ -126,17 +129,7 @@ class Turn:
     def finish(self) -> None:
         """Write the log line; after this nothing more happens in this turn."""
         self.over = True
-        self.connection.site.observer.request(
-            self.side,
-            self.method,
-            self.path,
-            self.status,
-            self.client,
-            self.sent,
-            self.started,
-            self.reference,
-            self.why,
-        )
+        self.connection.site.observer.request(self)
 
 
 class RefusedTurn(Turn):

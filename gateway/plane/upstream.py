@@ -315,9 +315,9 @@ class Upstream:
         if connection in self._idle:
             self._idle.remove(connection)
 
-    def close_idle(self, now: float, older_than: float = IDLE_SECONDS) -> None:
+    def close_idle(self, now: float) -> None:
         """Close connections that nobody used for a while."""
-        while self._idle and now - self._idle[0].idle_since > older_than:
+        while self._idle and now - self._idle[0].idle_since > IDLE_SECONDS:
             self._idle.pop(0).abandon()
 
     async def close(self) -> None:
@@ -325,7 +325,8 @@ class Upstream:
         for task in tuple(self._opening):
             task.cancel()
         await asyncio.gather(*self._opening, return_exceptions=True)
-        self.close_idle(time.monotonic(), older_than=-1)
+        while self._idle:
+            self._idle.pop().abandon()
 
     async def _open(self, requester: Requester) -> None:
         loop = asyncio.get_running_loop()

@@ -188,8 +188,7 @@ class DemoDirectory:
             entry = self._entries.get(comparable(dn)) if dn else asker
             if entry is None or entry.credential is None:
                 raise Refused(NO_SUCH_OBJECT)
-            is_own = entry is asker
-            if not (is_own or self._may_administer(asker, entry)):
+            if not ((entry is asker and _is_person(entry)) or self._may_administer(asker, entry)):
                 raise Refused(INSUFFICIENT_ACCESS)
             if old is not None and not is_password(old, entry.credential.stored):
                 raise Refused(UNWILLING)
@@ -227,7 +226,7 @@ class DemoDirectory:
 
     @staticmethod
     def _may_administer(asker: DirectoryEntry, entry: DirectoryEntry) -> bool:
-        return comparable(asker.dn) == SERVICE_DN and comparable(entry.dn).endswith(f",{PEOPLE_BASE}")
+        return comparable(asker.dn) == SERVICE_DN and _is_person(entry)
 
     def _readable(self, entry: DirectoryEntry) -> dict[str, Sequence[str]]:
         found = entry.everything()
@@ -276,3 +275,7 @@ class DemoDirectory:
         credential.is_locked_permanently = False
         credential.locked_at = None
         credential.failures.clear()
+
+
+def _is_person(entry: DirectoryEntry) -> bool:
+    return comparable(entry.dn).endswith(f",{PEOPLE_BASE}")

@@ -87,6 +87,7 @@ def _content_policy(*, form_target: str = "", script: bool = False) -> str:
     parts = [
         "default-src 'none'",
         "style-src 'self'",
+        "img-src data:",
         "base-uri 'none'",
         "frame-ancestors 'none'",
         f"form-action 'self' {form_target}".rstrip(),

@@ -220,7 +220,8 @@ def create_relying_party(issuer: str, client_id: str, client_secret: str, origin
         response.headers["Cache-Control"] = "no-store"
         # Browsers apply form-action to where signing out redirects, too.
         response.headers["Content-Security-Policy"] = (
-            f"default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self' {issuer}"
+            "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; "
+            f"form-action 'self' {issuer}"
         )
         return response
 

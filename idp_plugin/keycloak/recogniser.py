@@ -84,6 +84,9 @@ class KeycloakRecogniser:
         begun = [cookie for cookie in cookies_set(exchange, COOKIE) if not cookie.removes]
         if not any(self._states_our_issuer(cookie.value) for cookie in begun):
             return False
+        # The account console renews the cookie of a session that is there already.
+        if self._is_console(exchange.target.partition(b"?")[0].decode("latin-1")):
+            return False
         leads = list(targets(exchange))
         steps = (target.stays(self._provider.public) or "error" in dict(target.pairs) for target in leads)
         return not leads or not all(steps)
@@ -139,14 +142,18 @@ class KeycloakRecogniser:
         if target.redirect_uri in {self._redirect_uri, self._redirect_uri.removeprefix(public)}:
             return True
         path = unquote(target.redirect_uri.removeprefix(public))
-        if "/../" in path or "/./" in path:
-            return False
+        return self._is_console(path) or self._is_below_a_realm(path, ("broker/", "login-actions/"))
+
+    def _is_console(self, path: str) -> bool:
+        """Tell whether a path belongs to the account console or the administration."""
         base = self._realms_path.removesuffix("realms/")
+        is_administration = path.startswith(f"{base}admin/") and not _leads_elsewhere(path)
+        return is_administration or self._is_below_a_realm(f"{path}/", ("account/",))
+
+    def _is_below_a_realm(self, path: str, starts: tuple[str, ...]) -> bool:
         realm, _, below = path.removeprefix(self._realms_path).partition("/")
-        is_step = below.startswith(("account", "broker/", "login-actions/"))
-        return path.startswith(f"{base}admin/") or (
-            path.startswith(self._realms_path) and bool(realm) and is_step
-        )
+        is_below = path.startswith(self._realms_path) and bool(realm) and below.startswith(starts)
+        return is_below and not _leads_elsewhere(path)
 
     def _is_of_another_realm(self, exchange: Exchange, target: Target) -> bool:
         """Tell whether the answer is certainly another realm's: its path, its `iss` or its cookie say so.
@@ -164,6 +171,11 @@ class KeycloakRecogniser:
     def _states_our_issuer(self, cookie: bytes) -> bool:
         """Tell whether a session cookie is this realm's, or of a shape that nobody knows."""
         return bool(_payload(cookie).get("iss", self._issuer) == self._issuer)
+
+
+def _leads_elsewhere(path: str) -> bool:
+    """Tell whether a path may end up somewhere else than it begins."""
+    return "/." in path or ";" in path
 
 
 def _payload(token: bytes) -> dict[str, Any]:

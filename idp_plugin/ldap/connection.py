@@ -2,38 +2,30 @@
 
 What it insists on, and why, was measured on real directories: verification always; StartTLS before
 anything else on `ldap://`; one connection per operation, always closed; one deadline over the whole
-operation; fail-over with a cool-down; and a write is never sent twice.
+operation; and a write is never sent twice. `servers` adds the fail-over.
 """
 
 import contextlib
 import socket
 import ssl
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from typing import Any
 
 import ldap3
-import structlog
 from ldap3.core.exceptions import LDAPException
+from pyasn1.error import PyAsn1Error
 
-from idp_plugin.errors import IdpMisconfigured, IdpUnavailable, OutcomeUnknown
+from idp_plugin.errors import IdpMisconfigured, OutcomeUnknown
+from idp_plugin.ldap.address import Server
 from idp_plugin.ldap.password_policy_control import (
     PASSWORD_POLICY_OID,
     MalformedControl,
     PasswordPolicyResponse,
     decode,
 )
-from idp_plugin.ldap.strict_socket import Deadline, PlainSocket, secure, tls_context
+from idp_plugin.ldap.strict_socket import Deadline, PlainSocket, secure
 
-log = structlog.get_logger(__name__)
-T = TypeVar("T")
-
-COOL_DOWN_SECONDS = 30.0
-"""For this long a server that did not answer is asked last."""
 PAGE = 500
 """Entries per page of a long search."""
 
@@ -50,19 +42,6 @@ _TRY_ANOTHER = frozenset({1, 51, 52, 80})
 
 _POLICY_CONTROL = (PASSWORD_POLICY_OID, False, None)
 _PAGED_RESULTS = "1.2.840.113556.1.4.319"
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """One address of a directory."""
-
-    host: str
-    port: int
-    start_tls: bool
-    """`ldap://`: upgraded before anything is sent; otherwise TLS from the first byte."""
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,23 +80,6 @@ class ServerFailed(Exception):
         """Whether it was its certificate that failed."""
 
 
-def parse_server(address: str) -> Server:
-    """Read `ldaps://host[:636]` or `ldap://host[:389]`.
-
-    Raises:
-        IdpMisconfigured: Anything else.
-    """
-    try:
-        parts = urlsplit(address)
-        port = parts.port
-    except ValueError:
-        raise IdpMisconfigured(f"server address {address}") from None
-    if parts.scheme not in {"ldap", "ldaps"} or not parts.hostname or parts.path not in {"", "/"}:
-        raise IdpMisconfigured(f"server address {address}")
-    start_tls = parts.scheme == "ldap"
-    return Server(parts.hostname, port or (389 if start_tls else 636), start_tls)
-
-
 class Session:
     """An open, verified connection to one server; used by one thread for one operation."""
 
@@ -133,13 +95,17 @@ class Session:
 
         Source: OpenLDAP 2.5 keeps the identity after refusing an expired password.
         """
-        if not dn or not password:
+        try:
+            given = password.encode("utf-8")
+        except UnicodeEncodeError:
+            given = b""
+        if not dn or not given:
             # Spec: RFC 4513 section 5.1.2, an empty password is an anonymous bind that succeeds.
             return Answer(INVALID_CREDENTIALS)
         self._connection.authentication = ldap3.SIMPLE
         self._connection.user = dn
         # Bytes, because ldap3 would put text through SASLprep, and browsers and servers do not.
-        self._connection.password = password.encode("utf-8")
+        self._connection.password = given
         return self._asked(lambda: self._connection.bind(controls=[_POLICY_CONTROL]))
 
     def renew(self, seconds: float) -> None:
@@ -167,12 +133,13 @@ class Session:
             must_exist: Whether a base that is missing, or hidden from us, is a mistake; else it is empty.
         """
         answer = self._asked(lambda: self._send_search(base, filter_, attributes, limit=limit, below=below))
-        fine = (
-            {SUCCESS, SIZE_LIMIT_EXCEEDED} if must_exist else {SUCCESS, SIZE_LIMIT_EXCEEDED, NO_SUCH_OBJECT}
-        )
-        if answer.code not in fine:
+        found = list(self._entries())
+        is_whole = answer.code == SUCCESS or (answer.code == NO_SUCH_OBJECT and not must_exist)
+        # The server's own limit may be lower than ours: then what was found is not all there is.
+        is_enough = answer.code == SIZE_LIMIT_EXCEEDED and 0 < limit <= len(found)
+        if not (is_whole or is_enough):
             raise IdpMisconfigured(f"search below {base!r} answered {answer.code} on {self.server}")
-        return list(self._entries())
+        return found
 
     def page(
         self, base: str, filter_: str, attributes: Sequence[str], cookie: bytes
@@ -285,6 +252,7 @@ _LIBRARY_FAILURES: tuple[type[Exception], ...] = (
     LDAPException,
     OSError,
     MalformedControl,
+    PyAsn1Error,
     # What a server's garbage makes of ldap3's and pyasn1's decoders.
     ArithmeticError,
     AttributeError,
@@ -292,151 +260,6 @@ _LIBRARY_FAILURES: tuple[type[Exception], ...] = (
     TypeError,
     ValueError,
 )
-
-
-class Servers:
-    """The servers of one directory, with fail-over. Thread-safe."""
-
-    def __init__(
-        self,
-        addresses: Sequence[str],
-        ca: Path,
-        seconds: float,
-        *,
-        cool_down: float = COOL_DOWN_SECONDS,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        """Read addresses and authority.
-
-        Raises:
-            IdpMisconfigured: No server, an address that is none, or an unreadable authority file.
-        """
-        if not addresses:
-            raise IdpMisconfigured("no servers")
-        self._servers = tuple(parse_server(address) for address in addresses)
-        try:
-            self._context = tls_context(ca)
-        except OSError as error:
-            raise IdpMisconfigured(f"authority file {ca}") from error
-        self._seconds = seconds
-        self._cool_down = cool_down
-        self._clock = clock
-        self._failed_until: dict[Server, float] = {}
-        self._lock = threading.Lock()
-
-    def run(self, work: Callable[[Session], T], *, only: Server | None = None) -> T:
-        """Run `work` on the first server that can be asked, the next one when it fails before a write.
-
-        Args:
-            work: Gets an open connection, not yet bound. May be called once per server.
-            only: Ask this server and no other.
-
-        Raises:
-            OutcomeUnknown: From a write whose answer was lost.
-            IdpUnavailable: No server answered in time; nothing was changed.
-            IdpMisconfigured: None could be verified, or `work` says so.
-        """
-        servers = (only,) if only else self._in_order()
-        return self._first(servers, lambda server, deadline: self._on(server, work, deadline))
-
-    def _first(self, servers: Sequence[Server], ask: Callable[[Server, Deadline], T]) -> T:
-        """Return the first server's answer; each gets an equal share of the time that is left."""
-        deadline = Deadline(self._seconds)
-        failure = ServerFailed(servers[0])
-        for position, server in enumerate(servers):
-            try:
-                share = deadline.left() / (len(servers) - position)
-                result = ask(server, Deadline(share))
-            except TimeoutError:
-                break
-            except ServerFailed as error:
-                self._note_failure(server, error)
-                failure = error
-            else:
-                self._note_success(server)
-                return result
-        if failure.certificate:
-            raise IdpMisconfigured(f"certificate of {failure.server}") from failure
-        raise IdpUnavailable(str(failure.server)) from failure
-
-    @contextlib.contextmanager
-    def lasting(self) -> Iterator[Session]:
-        """Open a connection for long work; the caller renews its deadline.
-
-        Raises:
-            IdpUnavailable: No server answered, or it stopped answering in the middle.
-        """
-        session = self._first(self._in_order(), self._open)
-        try:
-            yield session
-        except ServerFailed as error:
-            self._note_failure(error.server, error)
-            raise IdpUnavailable(str(error.server)) from error
-        finally:
-            session.close()
-
-    def _on(self, server: Server, work: Callable[[Session], T], deadline: Deadline) -> T:
-        session = self._open(server, deadline)
-        try:
-            return work(session)
-        except ServerFailed as error:
-            if session.has_written:
-                raise IdpUnavailable(str(server)) from error
-            raise
-        except OutcomeUnknown:
-            self._note_failure(server, ServerFailed(server))
-            raise
-        finally:
-            session.close()
-
-    def _open(self, server: Server, deadline: Deadline) -> Session:
-        failure: Exception | None = None
-        try:
-            addresses = socket.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)
-        except OSError as error:
-            raise ServerFailed(server) from error
-        for address in addresses:
-            try:
-                return self._open_address(server, str(address[4][0]), deadline)
-            except ServerFailed as error:
-                failure = error
-                if error.certificate:
-                    raise
-        raise ServerFailed(server) from failure
-
-    def _open_address(self, server: Server, ip: str, deadline: Deadline) -> Session:
-        tls = _StrictTls(self._context, server.host, deadline)
-        connection = None
-        try:
-            connection = _connection(server, ip, tls, deadline)
-            session = Session(connection, server, deadline)
-            connection.open(read_server_info=False)
-            if server.start_tls:
-                connection.socket = PlainSocket.over(connection.socket, deadline)
-                connection.start_tls(read_server_info=False)
-            _require_tls(connection)
-        except _LIBRARY_FAILURES as error:
-            if connection is not None and connection.socket is not None:
-                connection.socket.close()
-            raise ServerFailed(server, certificate=tls.certificate_failed) from error
-        return session
-
-    def _in_order(self) -> tuple[Server, ...]:
-        """Return servers as configured, those that failed lately last, never left out."""
-        now = self._clock()
-        with self._lock:
-            resting = {server for server, until in self._failed_until.items() if until > now}
-        return tuple(sorted(self._servers, key=lambda server: server in resting))
-
-    def _note_failure(self, server: Server, error: ServerFailed) -> None:
-        with self._lock:
-            self._failed_until[server] = self._clock() + self._cool_down
-        cause = type(error.__cause__).__name__ if error.__cause__ else "refused"
-        log.warning("directory_server_failed", server=str(server), certificate=error.certificate, cause=cause)
-
-    def _note_success(self, server: Server) -> None:
-        with self._lock:
-            self._failed_until.pop(server, None)
 
 
 class _StrictTls(ldap3.Tls):  # type: ignore[misc]  # ldap3 has no types
@@ -477,6 +300,7 @@ def _connection(server: Server, ip: str, tls: _StrictTls, deadline: Deadline) ->
         auto_referrals=False,
         auto_range=False,
         check_names=False,
+        return_empty_attributes=False,
         raise_exceptions=False,
     )
 
@@ -486,3 +310,41 @@ def _require_tls(connection: ldap3.Connection) -> None:
     # instead of raising.
     if not isinstance(connection.socket, ssl.SSLSocket):
         raise TypeError(type(connection.socket))
+
+
+def open_session(server: Server, context: ssl.SSLContext, deadline: Deadline) -> Session:
+    """Connect, shake hands and verify; every address of the name is tried in turn.
+
+    Raises:
+        ServerFailed: None could be reached or verified.
+    """
+    failure: Exception | None = None
+    try:
+        addresses = socket.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise ServerFailed(server) from error
+    for address in addresses:
+        try:
+            return _open_address(server, str(address[4][0]), context, deadline)
+        except ServerFailed as error:
+            failure = error
+            if error.certificate:
+                raise
+    raise ServerFailed(server) from failure
+
+
+def _open_address(server: Server, ip: str, context: ssl.SSLContext, deadline: Deadline) -> Session:
+    tls = _StrictTls(context, server.host, deadline)
+    connection = None
+    try:
+        connection = _connection(server, ip, tls, deadline)
+        connection.open(read_server_info=False)
+        if server.start_tls:
+            connection.socket = PlainSocket.over(connection.socket, deadline)
+            connection.start_tls(read_server_info=False)
+        _require_tls(connection)
+    except _LIBRARY_FAILURES as error:
+        if connection is not None and connection.socket is not None:
+            connection.socket.close()
+        raise ServerFailed(server, certificate=tls.certificate_failed) from error
+    return Session(connection, server, deadline)

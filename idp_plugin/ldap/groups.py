@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 from idp_plugin.ldap.connection import Entry, Session
-from idp_plugin.ldap.names import comparable, equals, leaf
+from idp_plugin.ldap.names import comparable, leaf
 
 MOST_GROUPS = 1000
 """Beyond this many the answer is given up, and counts as privileged."""
 
-_MEMBER_ATTRIBUTES = ("member", "uniqueMember", "memberUid")
+_MEMBERS = ("member", "uniqueMember")
+_NAMES = "memberUid"
 
 
 class TooManyGroups(Exception):
@@ -21,7 +22,7 @@ class GroupReader:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._parents: dict[str, tuple[str, ...]] = {}
-        self._entries: dict[str, Entry | None] = {}
+        self._members_of: dict[str, frozenset[str]] = {}
 
     def of(self, person: Entry) -> tuple[str, ...]:
         """Return the DNs of all groups, nested ones included, in no particular order.
@@ -51,26 +52,26 @@ class GroupReader:
     def is_protected(self, person: Entry, username: str, protected: Sequence[str]) -> bool:
         """Tell whether somebody belongs to a protected group; what cannot be read counts as yes."""
         try:
-            dns = (person.dn, *self.of(person))
+            names = {comparable(dn) for dn in (person.dn, *self.of(person))}
         except TooManyGroups:
             return True
-        names = {comparable(dn) for dn in dns}
-        return any(comparable(group) in names or self._lists(group, dns, username) for group in protected)
+        # The groups are asked themselves, too: not every server keeps `memberOf`.
+        return any(
+            comparable(group) in names
+            or not self._members(group)
+            or self._members(group) & {*names, username.lower()}
+            for group in protected
+        )
 
-    def _lists(self, group: str, dns: Sequence[str], username: str) -> bool:
-        """Ask the group itself, where `memberOf` is not kept or not readable."""
-        tests = [equals(attribute, dn) for attribute in ("member", "uniqueMember") for dn in dns]
-        tests.append(equals("memberUid", username))
-        listed = self._session.search(group, f"(|{''.join(tests)})", ["1.1"], below=False)
-        return bool(listed) or not self._is_readable(group)
-
-    def _is_readable(self, group: str) -> bool:
+    def _members(self, group: str) -> frozenset[str]:
+        """Return a group's direct members, comparable; empty where it is missing or cannot be read."""
         key = comparable(group)
-        if key not in self._entries:
-            entries = self._session.search(group, "(objectClass=*)", _MEMBER_ATTRIBUTES, below=False)
-            self._entries[key] = entries[0] if entries else None
-        entry = self._entries[key]
-        return entry is not None and any(entry.all(attribute) for attribute in _MEMBER_ATTRIBUTES)
+        if key not in self._members_of:
+            found = self._session.search(group, "(objectClass=*)", [*_MEMBERS, _NAMES], below=False)
+            dns = (comparable(dn) for entry in found for name in _MEMBERS for dn in entry.all(name))
+            names = (name.lower() for entry in found for name in entry.all(_NAMES))
+            self._members_of[key] = frozenset([*dns, *names])
+        return self._members_of[key]
 
 
 def group_names(dns: Sequence[str]) -> frozenset[str]:

@@ -20,12 +20,11 @@ from idp_plugin.errors import (
     IdpUnavailable,
     NotPermitted,
     OutcomeUnknown,
-    PasswordRefused,
-    RefusalReason,
     WrongPassword,
 )
 from idp_plugin.ldap import connection as ldap
-from idp_plugin.ldap.connection import Answer, Entry, Server, Servers, Session
+from idp_plugin.ldap.address import Server
+from idp_plugin.ldap.connection import Entry, Session
 from idp_plugin.ldap.groups import GroupReader, TooManyGroups, group_names
 from idp_plugin.ldap.names import comparable, equals, is_askable, is_uuid
 from idp_plugin.ldap.password_policy import (
@@ -36,8 +35,15 @@ from idp_plugin.ldap.password_policy import (
     may_change_after,
     password_state,
 )
-from idp_plugin.ldap.password_policy_control import PasswordPolicyError
+from idp_plugin.ldap.password_write import (
+    PasswordWrite,
+    bind_as_person,
+    changed_time,
+    judge,
+    require_writable,
+)
 from idp_plugin.ldap.policy_reader import PolicyReader
+from idp_plugin.ldap.servers import Servers
 from idp_plugin.settings import DirectorySettings
 
 log = structlog.get_logger(__name__)
@@ -46,15 +52,6 @@ T = TypeVar("T")
 EMAIL_ATTRIBUTES = ("mail",)
 PHONE_ATTRIBUTES = ("mobile", "telephoneNumber")
 _OTHER_ATTRIBUTES = ("displayName", "cn", "preferredLanguage", "memberOf")
-
-_REASONS = {
-    PasswordPolicyError.PASSWORD_TOO_SHORT: RefusalReason.TOO_SHORT,
-    PasswordPolicyError.PASSWORD_TOO_LONG: RefusalReason.TOO_LONG,
-    PasswordPolicyError.INSUFFICIENT_PASSWORD_QUALITY: RefusalReason.TOO_SIMPLE,
-    PasswordPolicyError.PASSWORD_IN_HISTORY: RefusalReason.IN_HISTORY,
-    PasswordPolicyError.PASSWORD_TOO_YOUNG: RefusalReason.TOO_YOUNG,
-    PasswordPolicyError.PASSWORD_MOD_NOT_ALLOWED: RefusalReason.CHANGE_NOT_ALLOWED,
-}
 
 
 def utc_now() -> dt.datetime:
@@ -150,32 +147,32 @@ class OpenLdap:
         person = self._as_service(lambda session: self._entry(session, account))
         if person is None:
             raise WrongPassword
-        return self._servers.run(lambda session: _bind_as_person(session, person.dn, password))
+        return self._servers.run(lambda session: bind_as_person(session, person.dn, password))
 
     def set_password(self, account: Subject, new: str) -> None:
         """Write a new password as the service account; ppolicy clears the lock with it."""
-        _require_writable(new)
-        write = _Write(new)
+        require_writable(new)
+        write = PasswordWrite(new)
 
         def work(session: Session) -> None:
             person = self._writable(session, account)
             write.begins(session, person)
-            _judge(session.write_password(person.dn, new))
+            judge(session.write_password(person.dn, new))
 
         self._settled(write, lambda: self._as_service(work))
 
     def change_password(self, account: Subject, old: str, new: str) -> None:
         """Write a new password as the person, who proves the old one."""
-        _require_writable(new)
+        require_writable(new)
         person = self._as_service(lambda session: self._writable(session, account))
-        write = _Write(new)
+        write = PasswordWrite(new)
 
         def work(session: Session) -> PasswordState:
             # The extended operation does not count wrong old passwords towards the lock; a bind does.
-            state = _bind_as_person(session, person.dn, old)
+            state = bind_as_person(session, person.dn, old)
             if state is not PasswordState.EXPIRED:
                 write.begins(session, person)
-                _judge(session.write_password(person.dn, new, old))
+                judge(session.write_password(person.dn, new, old))
             return state
 
         state = self._settled(write, lambda: self._servers.run(work))
@@ -295,7 +292,7 @@ class OpenLdap:
         ordered = sorted(attributes, key=lambda name: name.lower() not in trusted)
         return tuple(dict.fromkeys(value for name in ordered for value in person.all(name)))
 
-    def _settled(self, write: "_Write", send: Callable[[], T]) -> T | None:
+    def _settled(self, write: PasswordWrite, send: Callable[[], T]) -> T | None:
         """Send a write; where its answer is lost, find out on the same server (S19)."""
         try:
             return send()
@@ -305,12 +302,12 @@ class OpenLdap:
             log.warning("directory_write_settled", server=lost.server)
             return None
 
-    def _was_written(self, write: "_Write") -> bool:
+    def _was_written(self, write: PasswordWrite) -> bool:
         server, person = write.server, write.person
         if server is None or person is None:
             return False
         try:
-            now = self._as_service(lambda session: _changed_time(session, person.dn), only=server)
+            now = self._as_service(lambda session: changed_time(session, person.dn), only=server)
             if now == person.first("pwdChangedTime"):
                 return False
             # Somebody wrote; one bind tells whether it was this password.
@@ -318,60 +315,3 @@ class OpenLdap:
         except (IdpUnavailable, IdpMisconfigured):
             return False
         return answer.code == ldap.SUCCESS
-
-
-class _Write:
-    """One password write on its way: what is needed to find out what became of it."""
-
-    def __init__(self, new: str) -> None:
-        self.new = new
-        self.server: Server | None = None
-        self.person: Entry | None = None
-
-    def begins(self, session: Session, person: Entry) -> None:
-        """Note where, and how the entry was just before."""
-        self.server = session.server
-        self.person = person
-
-
-def _changed_time(session: Session, dn: str) -> str:
-    found = session.search(dn, "(objectClass=*)", ["pwdChangedTime"], below=False)
-    return found[0].first("pwdChangedTime") if found else ""
-
-
-def _bind_as_person(session: Session, dn: str, password: str) -> PasswordState:
-    """Bind; after EXPIRED the connection must not be used any more."""
-    answer = session.bind(dn, password)
-    if answer.code == ldap.SUCCESS:
-        must_change = answer.policy.error is PasswordPolicyError.CHANGE_AFTER_RESET
-        return PasswordState.MUST_CHANGE if must_change else PasswordState.USABLE
-    if answer.code != ldap.INVALID_CREDENTIALS:
-        raise IdpMisconfigured(f"bind answered {answer.code} on {session.server}")
-    if answer.policy.error is PasswordPolicyError.PASSWORD_EXPIRED:
-        # Said only for the right password.
-        return PasswordState.EXPIRED
-    raise WrongPassword
-
-
-def _require_writable(new: str) -> None:
-    """Refuse what would not arrive as a password: empty (the server would make one up) or not text."""
-    if not new:
-        raise PasswordRefused((RefusalReason.TOO_SHORT,))
-    if any(character == "\0" or 0xD800 <= ord(character) <= 0xDFFF for character in new):
-        raise PasswordRefused((RefusalReason.OTHER,))
-
-
-def _judge(answer: Answer) -> None:
-    """Turn the answer to a password write into this package's errors."""
-    error = answer.policy.error
-    if answer.code == ldap.SUCCESS:
-        return
-    if error in _REASONS:
-        raise PasswordRefused((_REASONS[error],))
-    match answer.code:
-        case ldap.CONSTRAINT_VIOLATION:
-            raise PasswordRefused((RefusalReason.OTHER,))
-        case ldap.INSUFFICIENT_ACCESS | ldap.UNWILLING | ldap.NO_SUCH_OBJECT:
-            raise NotPermitted(f"write answered {answer.code}")
-        case _:
-            raise IdpMisconfigured(f"write answered {answer.code}")

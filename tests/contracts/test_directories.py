@@ -338,9 +338,12 @@ def test_a_young_password_says_when_it_may_be_changed(
     assert dt.timedelta(minutes=55) < wait <= dt.timedelta(hours=1)
 
 
-def test_an_empty_password_is_never_right(arranged: Arrangement, known: Callable[[str], Identity]) -> None:
+@pytest.mark.parametrize("password", ["", "\0", "\ud800", "x" * 100_000])
+def test_what_can_be_no_password_is_never_right(
+    arranged: Arrangement, known: Callable[[str], Identity], password: str
+) -> None:
     with pytest.raises(WrongPassword):
-        arranged.directory.verify_password(known("alice").account, "")
+        arranged.directory.verify_password(known("alice").account, password)
 
 
 def test_members_of_protected_groups_are_privileged(known: Callable[[str], Identity]) -> None:

@@ -1,5 +1,6 @@
 """A database with the schema, on SQLite: `tests/store` shows that PostgreSQL answers alike."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,10 +36,20 @@ times = 2
 """
 
 
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with the schema, to be copied."""
+    file = tmp_path_factory.mktemp("schema") / "lasting.db"
+    database = Database(f"sqlite:///{file}", Vault([bytes(32)]))
+    database.upgrade()
+    database.dispose()
+    return file
+
+
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
+def database(migrated_file: Path, tmp_path: Path) -> Iterator[Database]:
+    shutil.copy(migrated_file, tmp_path / "lasting.db")
     opened = Database(f"sqlite:///{tmp_path}/lasting.db", Vault([bytes(32)]))
-    opened.upgrade()
     yield opened
     opened.dispose()
 

@@ -19,6 +19,12 @@ MANY = 20
 NEW = "correct horse battery"
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def lasting(request: pytest.FixtureRequest) -> str:
+    """Both databases: what is claimed once must be claimed once on either."""
+    return "" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+
+
 def at_once(function: Callable[[int], Any], many: int = MANY) -> list[Any]:
     """Call a function many times at the same moment; returns results and refusals."""
     barrier = Barrier(many)

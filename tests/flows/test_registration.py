@@ -357,6 +357,20 @@ def test_the_mailbox_behind_the_sign_in_is_refused(world: World, address: str) -
     assert refused.value.why == "same_sign_in"
 
 
+def test_a_domain_behind_the_sign_in_is_refused_whoever_has_the_mailbox(make_world) -> None:
+    world = make_world(sign_in_domains=("Corp.example",))
+    world.a_person("alice")
+    with pytest.raises(UnusableAddress) as refused:
+        world.recovery.registration.begin_email(world.member("alice"), "hr@corp.example", now=world.now)
+    assert refused.value.why == "same_sign_in"
+
+
+def test_the_demo_need_not_wait_after_a_loss(make_world) -> None:
+    world = make_world(document=policy(delay=0), lost_waits=dt.timedelta(0))
+    world.a_person("bob", registered=("email",))
+    assert bind_email(world, "bob", lost=True).trusted_from == world.now
+
+
 def test_other_directory_addresses_are_suggested(world: World) -> None:
     world.a_person("alice", emails=("alice@example.org", "alice@old.example", "no address"))
     status = world.recovery.registration.status(world.member("alice"), now=world.now)
@@ -536,3 +550,56 @@ def test_at_most_five_of_one_kind(world: World) -> None:
     with pytest.raises(UnusableAddress) as refused:
         world.recovery.registration.begin_totp(world.member("carol"), now=world.now)
     assert refused.value.why == "too_many"
+
+
+def test_nothing_is_bound_while_nobody_can_be_told_of_it(world: World) -> None:
+    world.a_person("alice")
+    registration, member = world.recovery.registration, world.member("alice")
+    pending = registration.begin_totp(member, now=world.now)
+    code = app_code(seed_of(pending), world.now)
+    world.directory.down = True
+    with pytest.raises(Unavailable):
+        registration.confirm(member, pending.id, code, now=world.now)
+    assert world.authenticators("alice") == ()
+    world.directory.down = False
+    assert registration.confirm(member, pending.id, code, now=world.now).kind == "totp"
+
+
+def test_a_freeze_in_the_last_moment_still_stops_the_binding(world: World, monkeypatch) -> None:
+    world.a_person("alice")
+    registration, member = world.recovery.registration, world.member("alice")
+    pending = registration.begin_totp(member, now=world.now)
+    code, close = app_code(seed_of(pending), world.now), registration._questions.close
+
+    def close_and_freeze(question: object) -> None:
+        close(question)
+        with world.database.transaction() as transaction:
+            transaction.people.freeze(world.person_id("alice"), now=world.now)
+
+    monkeypatch.setattr(registration._questions, "close", close_and_freeze)
+    with pytest.raises(NotPossible):
+        registration.confirm(member, pending.id, code, now=world.now)
+    assert world.authenticators("alice") == ()
+
+
+def test_a_question_that_a_fail_over_brought_back_is_still_answered(make_world) -> None:
+    world = make_world(document=policy(delay=0))
+    world.a_person("alice")
+    registration, member = world.recovery.registration, world.member("alice")
+    pending = registration.begin_totp(member, now=world.now)
+    stored = world.expiring.peek("question", pending.id)
+    code = app_code(seed_of(pending), world.now)
+    registration.confirm(member, pending.id, code, now=world.now)
+    world.expiring.put("question", pending.id, stored, ttl=dt.timedelta(minutes=5))
+    with pytest.raises(AttemptExpired):
+        registration.confirm(member, pending.id, code, now=world.now)
+
+
+def test_a_binding_begun_before_another_counted_needs_a_proof_of_that_one(make_world) -> None:
+    world = make_world(document=policy(delay=0))
+    world.a_person("alice")
+    registration, thief = world.recovery.registration, world.member("alice", "a stolen session")
+    stolen = registration.begin_totp(thief, now=world.now)
+    bind_email(world, "alice")
+    with pytest.raises(ProofRequired):
+        registration.confirm(thief, stolen.id, app_code(seed_of(stolen), world.now), now=world.now)

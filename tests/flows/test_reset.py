@@ -29,6 +29,7 @@ from idp_plugin.errors import (
     RefusalReason,
 )
 from store.audit import AuditAction
+from store.errors import StoreUnavailable
 from tests.flows.world import World, policy, private, wrong
 
 NEW = "correct horse battery"
@@ -622,3 +623,124 @@ def test_frozen_recovery_proves_nothing(world: World) -> None:
         transaction.people.freeze(world.person_id("bob"), now=world.now)
     with pytest.raises(WrongCode):
         world.verify(attempt, code)
+
+
+def test_findings_ask_the_directory_once_and_not_with_every_key(world: World) -> None:
+    world.a_person("bob", registered=("email",))
+    attempt = world.proved("bob")
+    world.directory.down = True
+    world.directory.can = WriterCapabilities(minimum_length=99)
+    findings = {each.rule: each for each in world.recovery.reset.findings(attempt, "something")}
+    assert findings["length_min"].parameters == {"count": 8}
+
+
+def test_whatever_breaks_after_the_write_the_password_is_written(world: World, monkeypatch) -> None:
+    world.a_person("bob", registered=("email",))
+    attempt = world.proved("bob")
+
+    def broken(*_: object) -> int:
+        raise RuntimeError
+
+    monkeypatch.setattr(world.directory, "end_all", broken)
+    monkeypatch.setattr(world.jobs, "enqueue", broken)
+    finished = world.set_password(attempt, NEW)
+    assert (finished.sessions_left, finished.notices) == (None, 0)
+    assert world.read(attempt).stage is Stage.DONE
+
+
+def test_a_database_that_is_down_at_the_claim_gives_the_attempt_back(world: World, monkeypatch) -> None:
+    world.a_person("bob", registered=("email",))
+    attempt = world.proved("bob")
+    with monkeypatch.context() as patched:
+        patched.setattr("store.spent.Spent.spend", _no_database)
+        with pytest.raises(Unavailable):
+            world.set_password(attempt, NEW)
+    assert world.set_password(attempt, NEW).sessions_left == 0
+    assert len(world.directory.written) == 1
+
+
+def _no_database(*_: object, **__: object) -> bool:
+    raise StoreUnavailable("database")
+
+
+def test_the_audit_tells_the_story_under_one_reference(world: World) -> None:
+    world.a_person("bob", registered=("email",))
+    attempt = world.proved("bob")
+    world.set_password(attempt, NEW)
+    world.drain()
+    with world.database.reading() as transaction:
+        told = [event.action for event in transaction.audit.find(reference=attempt.reference)]
+    assert sorted(told) == sorted(
+        [
+            AuditAction.RESET_ATTEMPT_STARTED,
+            AuditAction.RESET_CODE_SENT,
+            AuditAction.RESET_PROOF_GIVEN,
+            AuditAction.RESET_PASSWORD_WRITTEN,
+            AuditAction.RESET_SESSIONS_ENDED,
+            AuditAction.NOTICE_SENT,
+            AuditAction.NOTICE_SENT,
+        ]
+    )
+
+
+def test_a_rule_may_leave_the_person_untold(make_world) -> None:
+    world = make_world(document=policy(more="notify_person = false"))
+    world.a_person("bob", registered=("email",))
+    assert world.set_password(world.proved("bob"), NEW).notices == 0
+
+
+def test_a_code_that_was_never_sent_proves_nothing(world: World, monkeypatch) -> None:
+    world.a_person("bob", registered=("email",))
+    for _ in range(5):
+        world.clock.forward(seconds=61)
+        world.send(world.start("bob"))
+        world.drain()
+    monkeypatch.setattr("flows.verification_code.new_code", lambda: "424242")
+    attempt = world.send(world.start("bob@example.org"))
+    world.drain()
+    assert len(world.outbox.messages) == 5
+    with pytest.raises(WrongCode):
+        world.verify(attempt, "424242")
+
+
+def in_the_middle_of_verify(world: World, monkeypatch, function) -> None:
+    """Let something else happen once, after an answer was taken and before it is looked at."""
+    throttle = world.recovery.reset._throttle
+    counted = throttle.answer
+
+    def answer(who: str, now: dt.datetime) -> int:
+        monkeypatch.setattr(throttle, "answer", counted)
+        function()
+        return counted(who, now)
+
+    monkeypatch.setattr(throttle, "answer", answer)
+
+
+def test_a_right_answer_to_a_question_that_was_just_replaced_proves_nothing(
+    world: World, monkeypatch
+) -> None:
+    world.a_person("bob", registered=("email",))
+    attempt = world.send(world.start("bob"))
+    code = world.code_for("bob")
+
+    def ask_again() -> None:
+        world.clock.forward(seconds=61)
+        world.send(attempt)
+
+    in_the_middle_of_verify(world, monkeypatch, ask_again)
+    with pytest.raises(CodeExpired):
+        world.verify(attempt, code)
+    assert world.read(attempt).proofs == ()
+
+
+def test_a_wrong_answer_to_a_question_that_was_just_answered_does_not_count(
+    world: World, monkeypatch
+) -> None:
+    world.a_person("bob", registered=("email",))
+    attempt = world.send(world.start("bob"))
+    code = world.code_for("bob")
+    in_the_middle_of_verify(world, monkeypatch, lambda: world.verify(attempt, code))
+    with pytest.raises(CodeExpired):
+        world.verify(attempt, wrong(code))
+    assert world.read(attempt).wrong_answers == 0
+    assert len(world.read(attempt).proofs) == 1

@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import re
+import shutil
 import threading
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
@@ -20,7 +21,6 @@ from flows.authenticators.email_address import lookups
 from flows.errors import MessageNotSent
 from flows.member import Member
 from flows.messaging.message import Message
-from flows.recovery import Recovery, build_recovery
 from flows.settings import LimitSettings
 from idp_plugin.base import Identity, Subject, WriterCapabilities
 from idp_plugin.errors import IdpError, IdpUnavailable
@@ -29,6 +29,7 @@ from store.database import Database
 from store.expiring import Expiring
 from store.jobs import Jobs
 from store.vault import Vault
+from tests.flows.wiring import Recovery, build_recovery
 
 ISSUER = "https://sso.example.org"
 START = dt.datetime(2026, 11, 22, 9, 0, tzinfo=dt.UTC)
@@ -294,19 +295,44 @@ def policy(*, register: int = 1, reset: int = 1, delay: int = 24, more: str = ""
     return POLICY.format(register=register, reset=reset, delay=delay, more=more)
 
 
-def open_world(folder: Path, valkey_url: str, limits: LimitSettings = LIMITS, document: str = "") -> World:
-    vault = Vault([b"k" * 32])
-    database = Database(f"sqlite:///{folder / 'sparekey.db'}", vault)
+def empty_database(folder: Path) -> Path:
+    """A database file with the newest schema and no rows, to be copied for each test."""
+    file = folder / "empty.db"
+    database = Database(f"sqlite:///{file}", Vault([b"k" * 32]))
     database.upgrade()
+    database.dispose()
+    return file
+
+
+def _copied(empty: Path, folder: Path) -> str:
+    shutil.copyfile(empty, folder / "sparekey.db")
+    return f"sqlite:///{folder / 'sparekey.db'}"
+
+
+def open_world(
+    folder: Path,
+    empty: Path,
+    valkey_url: str,
+    limits: LimitSettings = LIMITS,
+    document: str = "",
+    directory: Any = None,
+    lasting: str = "",
+    **more: Any,
+) -> World:
+    """Open everything; `lasting` is the address of another database than a copy of the empty one."""
+    vault = Vault([b"k" * 32])
+    database = Database(lasting or _copied(empty, folder), vault)
+    if lasting:
+        database.upgrade()
     adopt(database, document or policy(), author="test", now=START)
     expiring = Expiring(valkey_url, vault)
     counters, jobs = Counters(expiring), Jobs(valkey_url, vault)
-    gate, directory, outbox, clock = Gate(database), MemoryDirectory(), Outbox(), Clock()
+    gate, outbox, clock = Gate(database), Outbox(), Clock()
+    directory = directory or MemoryDirectory()
     recovery = build_recovery(
         database=database,
         expiring=expiring,
         counters=counters,
-        vault=vault,
         jobs=jobs,
         gate=gate,
         directory=directory,
@@ -314,9 +340,8 @@ def open_world(folder: Path, valkey_url: str, limits: LimitSettings = LIMITS, do
         sessions=directory,
         channels={"email": [outbox]},
         limits=limits,
-        organisation="Example Company",
-        portal="https://sso.example.org/sparekey",
         clock=clock,
+        **more,
     )
     return World(database, vault, expiring, counters, jobs, gate, directory, outbox, clock, recovery, limits)
 

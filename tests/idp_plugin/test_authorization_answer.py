@@ -2,6 +2,7 @@
 
 import base64
 import zlib
+from urllib.parse import quote
 
 import pytest
 
@@ -85,7 +86,8 @@ def test_a_second_location_and_a_refresh_are_seen() -> None:
 
 FORM = (
     '<HTML><HEAD><TITLE>OIDC Form_Post Response</TITLE></HEAD><BODY Onload="document.forms[0].submit()">'
-    '<FORM METHOD="POST" ACTION="https://app.example.org/cb?a=1&amp;b=2"><INPUT TYPE="HIDDEN" NAME="code" VALUE="c" />'
+    '<FORM METHOD="POST" ACTION="https://app.example.org/cb?a=1&amp;b=2">'
+    '<INPUT TYPE="HIDDEN" NAME="code" VALUE="c" />'
     '<INPUT TYPE="HIDDEN" NAME="state" VALUE="s&amp;t" /></FORM></BODY></HTML>'
 )
 
@@ -152,8 +154,6 @@ def saml(
 
 @pytest.mark.parametrize("deflate", [True, False])
 def test_a_saml_sign_in_is_an_answer_and_a_logout_or_error_none(deflate: bool) -> None:
-    from urllib.parse import quote
-
     def by_redirect(document: str) -> Exchange:
         return exchange(("Location", f"https://sp.example.org/acs?SAMLResponse={quote(document)}"))
 

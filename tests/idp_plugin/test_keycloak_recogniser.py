@@ -1,6 +1,7 @@
 """When Keycloak's own cookie is believed, and when not (S9).
 
-Where it is not, the silent check is made: here at an address where nobody answers, so `IdpUnavailable` shows it.
+Where it is not, the silent check is made: here at an address where nobody answers, so `IdpUnavailable`
+shows it.
 """
 
 import base64
@@ -176,6 +177,8 @@ def test_own_steps_and_consoles_are_no_answers(at: str) -> None:
         f"{PUBLIC}/sparekey/oidc/callback2",
         f"{PUBLIC}/realms/corp/account/../protocol/openid-connect/oauth/oob",
         f"{PUBLIC}/realms/corp/account/%2e%2e/%2e%2e/oob",
+        f"{PUBLIC}/admin/../realms/corp/protocol/openid-connect/oauth/oob",
+        f"{PUBLIC}/realms/corp/accounting",
         f"{PUBLIC}/elsewhere",
         "https://evil.example/realms/corp/account/",
     ],
@@ -211,6 +214,8 @@ def test_a_session_without_answer_is_a_miss_unless_it_is_a_known_step() -> None:
     assert not one.sets_session(exchange(identity("", more=";Max-Age=0"), status=200))
     assert not one.sets_session(exchange(identity(token(iss=f"{PUBLIC}/realms/other")), status=200))
     assert not one.sets_session(exchange(status=200))
+    assert not one.sets_session(exchange(cookie, status=200, target="/realms/corp/account/?x=1"))
+    assert one.sets_session(exchange(cookie, status=200, target="/realms/corp/accounting"))
 
 
 def test_nothing_of_an_answer_shows_in_its_repr() -> None:

@@ -26,8 +26,7 @@ def test_a_forgotten_password_is_reset_by_a_mailed_code(world: World) -> None:
     page = browser.submit(page, password=NEW)
     assert heading(page) == "Your password was changed"
     assert page.html.find("a", class_="button")["href"] == f"{world.public}/authorize?client_id=a"
-    world.around.passwords = {**world.around.passwords, "bob": NEW}
-    assert heading(world.browser().sign_in("bob")) == "My ways back in"
+    assert heading(world.browser().sign_in("bob", password=NEW)) == "My ways back in"
 
 
 def test_a_forgotten_password_is_reset_by_an_app(world: World) -> None:
@@ -201,9 +200,20 @@ def test_without_a_script_the_page_waits_on_the_servers_clock(world: World) -> N
     early = browser.submit(page)
     assert heading(early) == "One moment, please"
     world.clock.forward(seconds=21)
-    page = browser.get("/sparekey/reset/wait")
+    assert "bob" not in early.request.url
+    page = browser.get(early.request.path_qs)
     assert heading(page) == "Thank you for waiting"
     assert heading(browser.submit(page)) == "How do you want to prove that it is you?"
+
+
+def test_what_was_put_off_belongs_to_its_browser(world: World) -> None:
+    browser = world.browser()
+    page = browser.submit(browser.get("/sparekey/reset"), identifier="bob")
+    address = page.request.path_qs
+    assert heading(world.browser().get(address)) == "What name do you sign in with?"
+    for made_up in ("", "x", "AAAA", "%E9", "A" * 20_000, address.partition("kept=")[2][:-1]):
+        page = browser.get(f"/sparekey/reset/wait?kept={made_up}")
+        assert heading(page) == "What name do you sign in with?"
 
 
 def test_work_is_good_for_one_attempt_and_one_place(world: World) -> None:

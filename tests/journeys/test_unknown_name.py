@@ -9,10 +9,11 @@ from tests.journeys.world import World
 
 NAMES = {
     "known": "bob",
-    "with two methods": "carol",
+    "with two methods": "grace",
     "unregistered": "alice",
     "outside every policy": "heidi",
     "privileged": "erin",
+    "locked": "carol",
     "disabled": "frank",
     "unknown": "nobody",
     "known by mail address": "bob@example.org",
@@ -51,11 +52,12 @@ def walk(world: World, name: str) -> list[tuple[int, list[tuple[str, str]], str]
 @pytest.fixture
 def world_of_all_sorts(world: World) -> World:
     world.register("bob", "email")
-    world.register("carol", "email", "totp")
+    world.register("carol", "email")
+    world.register("grace", "email", "totp")
     world.register("frank", "email")
     world.register("erin", "email")
     world.register("heidi", "email")
-    world.around.served.disable("frank") if hasattr(world.around.served, "disable") else None
+    world.credential("frank").is_locked_permanently = True
     return world
 
 

@@ -2,12 +2,14 @@
 
 import base64
 import contextlib
+import copy
 import datetime as dt
 import hashlib
 import html
 import json
 import re
 import secrets
+import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +24,9 @@ from gateway.app import Sparekey, build
 from gateway.settings import from_mapping
 from idp_plugin.base import Identity
 from idp_plugin.demo import servers
+from idp_plugin.demo.directory import PEOPLE_BASE
+from idp_plugin.demo.directory_entry import Credential
+from idp_plugin.demo.people import PEOPLE
 from idp_plugin.demo.provider import SESSION_COOKIE
 from idp_plugin.demo.servers import DemoAddresses, RunningDemo
 from tests.servers.processes import free_port
@@ -65,7 +70,29 @@ class World:
     sparekey: Sparekey
     around: RunningDemo
     clock: Clock
+    folder: Path
     seeds: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._credentials = {person.username: copy.deepcopy(self.credential(person.username)) for person in PEOPLE}
+
+    def begin_anew(self) -> None:
+        """Forget everything that a story left behind."""
+        self.clock.now = dt.datetime.now(dt.UTC)
+        self.sparekey.services.expiring.client.flushall()
+        with contextlib.closing(sqlite3.connect(self.folder / "sparekey.db")) as database, database:
+            for table in ("postponements", "authenticators", "audit_events", "spent", "people"):
+                database.execute(f"delete from {table}")  # noqa: S608 - names from the line above
+        for message in (self.folder / "outbox").glob("*"):
+            message.unlink()
+        for username, credential in self._credentials.items():
+            self.around.served.entry(f"uid={username},{PEOPLE_BASE}").credential = copy.deepcopy(credential)
+
+    def credential(self, username: str) -> Credential:
+        """What the directory keeps of somebody's password, to be arranged."""
+        found = self.around.served.entry(f"uid={username},{PEOPLE_BASE}").credential
+        assert found
+        return found
 
     @property
     def public(self) -> str:
@@ -162,9 +189,11 @@ class PageVisitor:
         self.world.work()
         return page
 
-    def sign_in(self, username: str, path: str = "/sparekey/", *, status: int | None = 200) -> TestResponse:
+    def sign_in(
+        self, username: str, path: str = "/sparekey/", *, password: str = "", status: int | None = 200
+    ) -> TestResponse:
         """Open a page of ours that needs a sign-in, and sign in at the provider."""
-        self.credentials = (username, self.world.around.passwords[username])
+        self.credentials = (username, password or self.world.around.passwords[username])
         return self.get(path, status=status)
 
     def cookie(self, name: str) -> str:
@@ -229,7 +258,7 @@ def open_world(folder: Path, *, reset: int = 1, trust_delay_hours: int = 0, **se
     policy = folder / "policies.toml"
     policy.write_text(POLICY.format(reset=reset, trust_delay_hours=trust_delay_hours), encoding="utf-8")
     with servers.start_at(addresses, folder, application_port) as around, build(_settings(folder, policy, around, sections), clock=clock) as sparekey:
-        yield World(sparekey, around, clock)
+        yield World(sparekey, around, clock, folder)
 
 
 def _settings(folder: Path, policy: Path, around: RunningDemo, sections: dict[str, dict[str, object]]):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.servers import versions
 from tests.servers.presence import is_ci
@@ -35,7 +36,12 @@ WORKERS = pytest.StashKey[dict[str, set[str]]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register one marker per group."""
+    """Register one marker per group, and let properties be tested alike everywhere."""
+    # A busy machine is no bug, and a red run has to be red again.
+    settings.register_profile(
+        "sparekey", deadline=None, derandomize=is_ci(), suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("sparekey")
     config.stash[BEGAN] = time.monotonic()
     config.stash[TAKEN] = dict.fromkeys([*GROUPS, REST], 0.0)
     config.stash[WORKERS] = {group: set() for group in [*GROUPS, REST]}

@@ -2,13 +2,16 @@
 
 import contextlib
 import datetime as dt
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import NullPool, create_engine, text
 
 from store.database import Database, Transaction
 from store.expiring import Expiring
+from store.models import Base
 from store.people import Person
 from store.vault import Vault
 from tests.servers.postgres import Postgres
@@ -42,8 +45,23 @@ def migrate(url: str) -> None:
     database.dispose()
 
 
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite database with the schema, to be copied."""
+    file = tmp_path_factory.mktemp("schema") / "lasting.db"
+    migrate(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(scope="session")
+def migrated_url(postgres: Postgres) -> str:
+    """A PostgreSQL database with the schema, emptied for each test."""
+    return postgres.url(postgres.template("schema", migrate))
+
+
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
+    """Where no database is yet."""
     return f"sqlite:///{tmp_path}/lasting.db"
 
 
@@ -53,14 +71,21 @@ def sqlite_url(tmp_path: Path) -> str:
 def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """A database with the schema."""
     if request.param == "sqlite":
-        url = request.getfixturevalue("sqlite_url")
-        migrate(url)
+        url: str = request.getfixturevalue("sqlite_url")
+        shutil.copy(request.getfixturevalue("migrated_file"), url.removeprefix("sqlite:///"))
         yield url
         return
-    server: Postgres = request.getfixturevalue("postgres")
-    name = server.new_database(server.template("schema", migrate))
-    yield server.url(name)
-    server.drop_database(name)
+    url = request.getfixturevalue("migrated_url")
+    yield url
+    empty(url)
+
+
+def empty(url: str) -> None:
+    """Delete every row, whatever a test left behind."""
+    engine = create_engine(url, poolclass=NullPool)
+    with engine.begin() as connection:
+        connection.execute(text(f"TRUNCATE {', '.join(Base.metadata.tables)} RESTART IDENTITY"))
+    engine.dispose()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 import contextlib
 import sqlite3
+import stat
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,6 +66,24 @@ def test_an_empty_database_is_upgraded_once_when_several_start_together(
     race(upgrade, 4)
     database = Database(sqlite_url, vault)
     assert seen(database, "nobody") is None
+    database.dispose()
+
+
+def test_a_new_sqlite_file_is_for_its_owner_only(sqlite_url: str, vault: Vault) -> None:
+    database = Database(sqlite_url, vault)
+    database.upgrade()
+    with database.transaction() as transaction:
+        transaction.people.ensure("idp", "somebody", now=NOW)
+        files = Path(sqlite_url.removeprefix("sqlite:///")).parent.iterdir()
+        modes = {file.suffix: stat.S_IMODE(file.stat().st_mode) for file in files}
+    database.dispose()
+    assert modes == dict.fromkeys([".db", ".db-shm", ".db-wal"], 0o600)
+
+
+def test_a_sqlite_file_that_cannot_be_made_is_refused(tmp_path: Path, vault: Vault) -> None:
+    database = Database(f"sqlite:///{tmp_path}/missing/lasting.db", vault)
+    with pytest.raises(StoreMisconfigured):
+        database.upgrade()
     database.dispose()
 
 

@@ -36,7 +36,7 @@ def test_mail_leaves_over_starttls(smtp_sink: SmtpSink) -> None:
     assert received.message["From"] == "Example Company <no-reply@example.org>"
     assert received.message["Auto-Submitted"] == "auto-generated"
     assert received.message["Date"].datetime == START
-    assert received.message.get_body(("html",)).get_content() == "<p>012345</p>\n"
+    assert received.message.get_body(("html",)).get_content().strip() == "<p>012345</p>"
 
 
 def test_a_certificate_that_nobody_vouches_for_ends_it(smtp_sink: SmtpSink) -> None:

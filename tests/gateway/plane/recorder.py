@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Self
 
 PLAIN = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
 OK = PLAIN + b"Content-Length: 3\r\n\r\nok\n"
@@ -14,7 +15,9 @@ class Recorded:
     """One request as it came over the wire."""
 
     head: bytes
-    body: bytes = b""
+    body: bytearray = field(default_factory=bytearray)
+    pieces: int = 0
+    """Chunks or reads."""
     ended: str = "reading"
     """`none` (no body), `length`, `chunked`, or `cut`."""
 
@@ -41,7 +44,7 @@ class Recorder:
         self._answers = answers or {}
         self._writers: set[asyncio.StreamWriter] = set()
 
-    async def __aenter__(self) -> "Recorder":
+    async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=65536)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
@@ -55,7 +58,7 @@ class Recorder:
     @property
     def wire(self) -> list[bytes]:
         """Head and body of each request, in order."""
-        return [request.head + request.body for request in self.requests]
+        return [request.head + bytes(request.body) for request in self.requests]
 
     @property
     def endings(self) -> list[str]:
@@ -113,6 +116,7 @@ class Recorder:
                 piece = await reader.readexactly(int(size, 16) + 2)
                 assert piece.endswith(b"\r\n")
                 request.body += piece[:-2]
+                request.pieces += 1
                 if piece == b"\r\n":
                     break
             request.ended = "chunked"

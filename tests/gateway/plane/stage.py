@@ -27,13 +27,18 @@ def on_a_loop(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
     def run(*args: Any, **kwargs: Any) -> None:
         faults: list[dict[str, Any]] = []
 
+        def note(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+            # A recorder that still waited when the test was over is cancelled with the loop.
+            if not isinstance(context.get("exception"), asyncio.CancelledError):
+                faults.append(context)
+
         async def watched() -> None:
-            asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+            asyncio.get_running_loop().set_exception_handler(note)
             async with asyncio.timeout(30):
                 await test(*args, **kwargs)
 
         uvloop.run(watched())
-        assert not faults
+        assert not faults, faults
 
     return run
 
@@ -75,6 +80,13 @@ async def a_plane(
         yield plane
     finally:
         await plane.stop()
+
+
+async def until(fact: Callable[[], bool]) -> None:
+    """Wait until something is so; nothing tells us when, so look often."""
+    async with asyncio.timeout(10):
+        while not fact():  # noqa: ASYNC110 - the plane knows nothing of tests
+            await asyncio.sleep(0.005)
 
 
 @dataclass

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.gateway.plane.recorder import OK, PLAIN, Recorder, saying
-from tests.gateway.plane.stage import HOST, a_client, a_plane, get, on_a_loop, wire
+from tests.gateway.plane.stage import HOST, a_client, a_plane, get, on_a_loop, until, wire
 
 TE = b"Transfer-Encoding: chunked\r\n"
 END = b"0\r\n\r\n"
@@ -55,10 +55,14 @@ CASES = [
         SECOND_WIRE,
     ),
     passed(
-        "POST with an empty body", post(b"Content-Length: 0\r\n"),
-        wire(b"POST /t", framing=b"Content-Length: 0\r\n"), SECOND_WIRE,
+        "POST with an empty body",
+        post(b"Content-Length: 0\r\n"),
+        wire(b"POST /t", framing=b"Content-Length: 0\r\n"),
+        SECOND_WIRE,
     ),
-    passed("chunked", post(TE, b"3\r\nabc\r\n" + END), wire(b"POST /t", framing=TE, body=b"abc"), SECOND_WIRE),
+    passed(
+        "chunked", post(TE, b"3\r\nabc\r\n" + END), wire(b"POST /t", framing=TE, body=b"abc"), SECOND_WIRE
+    ),
     passed(
         "chunk extension",
         post(TE, b"3;x=y\r\nabc\r\n" + END),
@@ -107,12 +111,21 @@ CASES = [
     passed("host with port, in capitals", b"GET /t HTTP/1.1\r\nHost: H.Example:443\r\n\r\n", wire(b"GET /t")),
     refused("absolute form", get(b"http://h.example/t?x") + SECOND),
     refused("asterisk form", get(b"*", method=b"OPTIONS") + SECOND),
-    passed("underscore beside hyphen", get(b"/t", b"X-User: good\r\nX_User: evil\r\n"),
-           wire(b"GET /t", b"X-User: good\r\n")),
-    passed("a field twice, in two spellings", get(b"/t", b"X-A: 1\r\nx-a: 2\r\n"),
-           wire(b"GET /t", b"X-A: 1\r\nx-a: 2\r\n")),
-    passed("field named by Connection", get(b"/t", b"X-Keep: 1\r\nX-Drop: 1\r\nConnection: x-drop\r\n"),
-           wire(b"GET /t", b"X-Keep: 1\r\n")),
+    passed(
+        "underscore beside hyphen",
+        get(b"/t", b"X-User: good\r\nX_User: evil\r\n"),
+        wire(b"GET /t", b"X-User: good\r\n"),
+    ),
+    passed(
+        "a field twice, in two spellings",
+        get(b"/t", b"X-A: 1\r\nx-a: 2\r\n"),
+        wire(b"GET /t", b"X-A: 1\r\nx-a: 2\r\n"),
+    ),
+    passed(
+        "field named by Connection",
+        get(b"/t", b"X-Keep: 1\r\nX-Drop: 1\r\nConnection: x-drop\r\n"),
+        wire(b"GET /t", b"X-Keep: 1\r\n"),
+    ),
     passed(
         "hop-by-hop fields",
         get(b"/t", b"TE: trailers\r\nKeep-Alive: 5\r\nProxy-Connection: x\r\nProxy-Authorization: x\r\n"),
@@ -124,7 +137,8 @@ CASES = [
         get(
             b"/t",
             b"Remote-User: a\r\nremote-groups: b\r\nX-Original-URL: c\r\nX-Forwarded-For: 6.6.6.6\r\n"
-            b"X-Forwarded-Host: evil\r\nX-Forwarded-Proto: http\r\nX-Forwarded-User: d\r\nForwarded: for=6.6.6.6\r\n"
+            b"X-Forwarded-Host: evil\r\nX-Forwarded-Proto: http\r\nX-Forwarded-User: d\r\n"
+            b"Forwarded: for=6.6.6.6\r\n"
             b"X-Accel-Redirect: e\r\nX-Sparekey-Location: f\r\nX-Real-IP: 6.6.6.6\r\n",
         ),
         wire(b"GET /t"),
@@ -154,7 +168,9 @@ CASES = [
     refused("dot dot under our prefix", get(b"/sparekey/../a") + SECOND),
     refused("double slash under our prefix", get(b"/sparekey//a") + SECOND),
     passed("dots in names", get(b"/t/.well-known/a..b/...c"), wire(b"GET /t/.well-known/a..b/...c")),
-    passed("escapes that mean nothing else", get(b"/t/%20%C3%A9%25%3F%23"), wire(b"GET /t/%20%C3%A9%25%3F%23")),
+    passed(
+        "escapes that mean nothing else", get(b"/t/%20%C3%A9%25%3F%23"), wire(b"GET /t/%20%C3%A9%25%3F%23")
+    ),
     passed(
         "any printable query",
         get(b"/t?a=%2F%2e%00%zz&b=x+y&&c='\"<>|{}[]^`\\;//../%72"),
@@ -167,7 +183,11 @@ CASES = [
     refused("DEL in the query", get(b"/t?q=\x7f") + SECOND),
     refused("tab in the target", get(b"/t?q=\t") + SECOND),
     refused("fragment", get(b"/t#frag") + SECOND),
-    passed("non-ASCII value", get(b"/t", b"X-L: caf\xe9 \xc3\xa9\r\n"), wire(b"GET /t", b"X-L: caf\xe9 \xc3\xa9\r\n")),
+    passed(
+        "non-ASCII value",
+        get(b"/t", b"X-L: caf\xe9 \xc3\xa9\r\n"),
+        wire(b"GET /t", b"X-L: caf\xe9 \xc3\xa9\r\n"),
+    ),
     refused("CONNECT", b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n" + SECOND),
     refused("unknown method", get(b"/t", method=b"FOO") + SECOND),
     refused("method in lower case", get(b"/t", method=b"get") + SECOND),
@@ -176,8 +196,12 @@ CASES = [
     refused("HTTP/0.9", get(b"/t", version=b"0.9") + SECOND),
     refused("preface of HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"),
     refused("TLS on a plain port", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 32),
-    refused("cut body", post(b"Content-Length: 10\r\n", b"0123", after=b""), ends="half_closed",
-            may_be_cut_upstream=True),
+    refused(
+        "cut body",
+        post(b"Content-Length: 10\r\n", b"0123", after=b""),
+        ends="half_closed",
+        may_be_cut_upstream=True,
+    ),
     refused("cut chunk", post(TE, b"3\r\nabc\r\n", after=b""), ends="half_closed", may_be_cut_upstream=True),
     refused("bad chunk size", post(TE, b"3\r\nabc\r\nzz\r\n"), may_be_cut_upstream=True),
     refused("bad end of a chunk", post(TE, b"3\r\nabcXX\r\n" + END), may_be_cut_upstream=True),
@@ -186,8 +210,12 @@ CASES = [
     refused("other expectation", get(b"/t", b"Expect: 200-ok\r\n") + SECOND, 417),
     refused("large field", get(b"/t", b"X-A: " + b"a" * 65536 + b"\r\n") + SECOND, 431, bytewise=False),
     refused("large target", get(b"/t?" + b"a" * 65536) + SECOND, 431, bytewise=False),
-    passed("16 kB field", get(b"/t", b"X-A: " + b"a" * 16000 + b"\r\n"),
-           wire(b"GET /t", b"X-A: " + b"a" * 16000 + b"\r\n"), bytewise=False),
+    passed(
+        "16 kB field",
+        get(b"/t", b"X-A: " + b"a" * 16000 + b"\r\n"),
+        wire(b"GET /t", b"X-A: " + b"a" * 16000 + b"\r\n"),
+        bytewise=False,
+    ),
     refused("200 fields", get(b"/t", b"".join(b"X-%d: 1\r\n" % n for n in range(200))) + SECOND, 431),
     refused(
         "WebSocket",
@@ -196,18 +224,32 @@ CASES = [
     ),
     refused(
         "h2c",
-        get(b"/t", b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n") + SECOND,
+        get(b"/t", b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n")
+        + SECOND,
         501,
     ),
     passed("Upgrade that Connection does not name", get(b"/t", b"Upgrade: websocket\r\n"), wire(b"GET /t")),
-    Case("nothing after a refusal", get(b"/ok") + get(b"/bad", b"Bad Header\r\n") + SECOND, [200, 400],
-         [wire(b"GET /ok")]),
-    Case("nothing after Connection: close", get(b"/t", b"Connection: close\r\n") + SECOND, [200], [wire(b"GET /t")]),
+    Case(
+        "nothing after a refusal",
+        get(b"/ok") + get(b"/bad", b"Bad Header\r\n") + SECOND,
+        [200, 400],
+        [wire(b"GET /ok")],
+    ),
+    Case(
+        "nothing after Connection: close",
+        get(b"/t", b"Connection: close\r\n") + SECOND,
+        [200],
+        [wire(b"GET /t")],
+    ),
     Case("HTTP/1.0", get(b"/t", version=b"1.0") + SECOND, [200], [wire(b"GET /t")]),
     Case("HTTP/1.0 without a host", b"GET /t HTTP/1.0\r\n\r\n", [200], [wire(b"GET /t")]),
-    Case("HTTP/1.0 keep-alive", get(b"/t", b"Connection: keep-alive\r\n", version=b"1.0") + SECOND, [200],
-         [wire(b"GET /t")]),
-]  # fmt: skip
+    Case(
+        "HTTP/1.0 keep-alive",
+        get(b"/t", b"Connection: keep-alive\r\n", version=b"1.0") + SECOND,
+        [200],
+        [wire(b"GET /t")],
+    ),
+]
 
 
 WAYS = [
@@ -315,20 +357,32 @@ UPSTREAM_CASES = {
     "cut by length": (saying(PLAIN + b"Content-Length: 10\r\n\r\n01234", then_close=True), 200, False),
     "cut by chunk": (saying(CHUNKED + b"5\r\n01234\r\n", then_close=True), 200, False),
     "bad chunk": (saying(CHUNKED + b"5\r\n01234XX\r\n0\r\n\r\n"), 200, False),
-    "length and chunked": (saying(PLAIN + b"Content-Length: 3\r\n" + TE + b"\r\n3\r\none\r\n0\r\n\r\n"), 502, True),
+    "length and chunked": (
+        saying(PLAIN + b"Content-Length: 3\r\n" + TE + b"\r\n3\r\none\r\n0\r\n\r\n"),
+        502,
+        True,
+    ),
     "gzip, chunked": (saying(PLAIN + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"), 502, True),
     "identity coding": (saying(PLAIN + b"Transfer-Encoding: identity\r\n\r\nok"), 502, True),
     "two lengths": (saying(PLAIN + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\nok\n"), 502, True),
     "two equal lengths": (saying(PLAIN + b"Content-Length: 3\r\nContent-Length: 3\r\n\r\nok\n"), 502, True),
     "folded field": (saying(PLAIN + b"X-A: one\r\n two\r\nContent-Length: 3\r\n\r\nok\n"), 502, True),
     "bare LF": (saying(b"HTTP/1.1 200 OK\nContent-Length: 3\n\nok\n"), 502, True),
-    "switches protocols": (saying(b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"), 502, True),
+    "switches protocols": (
+        saying(b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"),
+        502,
+        True,
+    ),
     "nonsense": (saying(b"SSH-2.0-OpenSSH\r\n"), 502, True),
     "closes at once": (saying(b"", then_close=True), 502, True),
     "closes within the head": (saying(PLAIN, then_close=True), 502, True),
     "endless head": (saying(b"HTTP/1.1 200 OK\r\n" + b"X-A: a\r\n" * 20000), 502, True),
-    "many fields": (saying(b"HTTP/1.1 200 OK\r\n" + b"X-A: a\r\n" * 300 + b"\r\n", then_close=True), 502, True),
-}  # fmt: skip
+    "many fields": (
+        saying(b"HTTP/1.1 200 OK\r\n" + b"X-A: a\r\n" * 300 + b"\r\n", then_close=True),
+        502,
+        True,
+    ),
+}
 
 
 @pytest.mark.parametrize("name", UPSTREAM_CASES)
@@ -357,6 +411,24 @@ async def test_bytes_after_an_answer_reach_nobody() -> None:
 
 
 @on_a_loop
+async def test_bytes_that_nobody_asked_for_end_the_connection_before_the_next_request() -> None:
+    async def later(request: object, writer: asyncio.StreamWriter) -> None:
+        writer.write(OK)
+        await answered.wait()
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nPOISON")
+
+    answered = asyncio.Event()
+    async with Recorder({"/t": later}) as upstream, a_plane(upstream) as plane, a_client(plane) as client:
+        assert (await client.asks(get(b"/t"))).body == b"ok\n"
+        (kept,) = plane._upstream._idle
+        answered.set()
+        await until(lambda: plane._upstream._idle == [])
+        assert not kept.is_usable
+        assert (await client.asks(get(b"/next"))).body == b"ok\n"
+        assert upstream.connections == 2
+
+
+@on_a_loop
 async def test_a_body_where_none_may_be_reaches_nobody() -> None:
     wrong = saying(b"HTTP/1.1 304 Not Modified\r\nContent-Length: 6\r\n\r\nPOISON")
     async with Recorder({"/t": wrong}) as upstream, a_plane(upstream) as plane, a_client(plane) as client:
@@ -378,15 +450,16 @@ async def test_interim_answers_are_skipped() -> None:
 @on_a_loop
 async def test_answer_fields_pass_in_exact_bytes_without_hop_by_hop_and_what_is_ours() -> None:
     fields = (
-        b"Set-Cookie: a=1\r\nX-Lat: caf\xe9\r\nset-cookie: b=2; Path=/\r\nX_Und: u\r\nConnection: x-hop\r\nX-Hop: 1\r\n"
+        b"Set-Cookie: a=1\r\nX-Lat: caf\xe9\r\nset-cookie: b=2; Path=/\r\nX_Und: u\r\n"
+        b"Connection: x-hop\r\nX-Hop: 1\r\n"
         b"Keep-Alive: timeout=5\r\nService-Worker-Allowed: /\r\nSet-Cookie: __Host-sparekey-hold=evil\r\n"
-        b"Set-Cookie: SpareKey_portal=evil\r\nETag: \"x\"\r\n"
+        b'Set-Cookie: SpareKey_portal=evil\r\nETag: "x"\r\n'
     )
     answer = saying(PLAIN + fields + b"Content-Length: 3\r\n\r\nok\n")
     async with Recorder({"/t": answer}) as upstream, a_plane(upstream) as plane, a_client(plane) as client:
         response = await client.asks(get(b"/t"))
         assert response.head == PLAIN + (
-            b"Set-Cookie: a=1\r\nX-Lat: caf\xe9\r\nset-cookie: b=2; Path=/\r\nX_Und: u\r\nETag: \"x\"\r\n"
+            b'Set-Cookie: a=1\r\nX-Lat: caf\xe9\r\nset-cookie: b=2; Path=/\r\nX_Und: u\r\nETag: "x"\r\n'
             b"Content-Length: 3\r\n\r\n"
         )
 

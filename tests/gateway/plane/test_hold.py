@@ -15,7 +15,9 @@ from gateway.plane.authorization_request import SESSION_PARAMETER, read_request
 from gateway.plane.hold import HoldGone, Holds, KeptHold, Released, Replay, SomebodyElse, StartAgain, StillDue
 from gateway.plane.hold import application_of as shown
 from gateway.plane.parked import Parked
+from gateway.plane.sign_in_audit import SignInAudit
 from idp_plugin.base import AuthorizationAnswer, Exchange, SignIn, Subject
+from store.audit import AuditAction
 from store.database import Database
 from store.expiring import Expiring
 from store.vault import Vault
@@ -74,7 +76,9 @@ def bench(tmp_path: Path, valkey: Valkey) -> Iterator[Bench]:
     database.upgrade()
     adopt(database, POLICY, author="test", now=NOW)
     expiring = Expiring(valkey.url, vault)
-    holds = Holds(expiring=expiring, vault=vault, gate=Gate(database), public=ISSUER)
+    holds = Holds(
+        expiring=expiring, vault=vault, gate=Gate(database), audit=SignInAudit(database), public=ISSUER
+    )
     yield Bench(holds, database, expiring)
     expiring.close()
     database.dispose()
@@ -233,6 +237,18 @@ reset = 1
     known, unknown = bench.keep(), bench.keep(None, replace(SIGN_IN, client_id=""))
     assert isinstance(bench.release(unknown), StillDue)
     assert isinstance(bench.release(known), Replay)
+
+
+def test_releases_and_refusals_are_audited(bench: Bench) -> None:
+    bench.cover()
+    hold = bench.keep("&prompt=login")
+    bench.release(hold, session_id="session-2")
+    bench.release(hold)
+    with bench.database.reading() as transaction:
+        (refused,) = transaction.audit.find(action=AuditAction.SIGN_IN_HOLD_REFUSED)
+        (released,) = transaction.audit.find(action=AuditAction.SIGN_IN_HOLD_RELEASED)
+    assert refused.person_id == released.person_id
+    assert dict(released.detail) == {"client": "app", "how": "parked"}
 
 
 def test_secrets_show_in_no_repr(bench: Bench) -> None:

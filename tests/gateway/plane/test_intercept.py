@@ -1,18 +1,25 @@
 """What the interceptor asks of the plane, and what it does with odd responses."""
 
 import asyncio
+import datetime as dt
 import re
 import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from enforcement.gate import Gate
 from gateway.plane.decide import Decider
+from gateway.plane.faults import Faults
+from gateway.plane.hold import Holds
 from gateway.plane.intercept import Interception
+from gateway.plane.loop_guard import LoopGuard
 from gateway.plane.plane_cookies import PlaneCookies
 from gateway.plane.remembered import RememberedRequests
+from gateway.plane.sign_in_audit import SignInAudit
 from gateway.plane.sign_in_metrics import SESSION_MISSES
 from gateway.plane.verdict import Asked, Pass, Replace
 from gateway.settings import GatewaySettings
@@ -20,6 +27,8 @@ from idp_plugin.base import Exchange
 from idp_plugin.keycloak.recogniser import KeycloakRecogniser
 from idp_plugin.oidc_provider import OidcProvider
 from idp_plugin.settings import IdpSettings
+from store.audit import AuditAction
+from store.database import Database
 from store.expiring import Expiring
 from store.vault import Vault
 from tests.servers.processes import free_port
@@ -30,7 +39,7 @@ AUTH = "/realms/corp/protocol/openid-connect/auth"
 
 
 @pytest.fixture
-def interception(valkey: Valkey) -> Iterator[Interception]:
+def interception(tmp_path: Path, valkey: Valkey) -> Iterator[Interception]:
     idp = IdpSettings(
         kind="keycloak",
         address=f"http://127.0.0.1:{free_port()}",
@@ -41,10 +50,24 @@ def interception(valkey: Valkey) -> Iterator[Interception]:
     provider = OidcProvider(idp, public=PUBLIC)
     recogniser = KeycloakRecogniser(provider, redirect_uri=f"{PUBLIC}/sparekey/oidc/callback")
     expiring = Expiring(valkey.url, Vault([secrets.token_bytes(32)]))
+    database = Database(f"sqlite:///{tmp_path / 'sparekey.db'}", expiring.vault)
+    database.upgrade()
+    decider = Decider(
+        recogniser=recogniser,
+        gate=Gate(database),
+        holds=cast(Holds, None),
+        remembered=cast(RememberedRequests, None),
+        guard=cast(LoopGuard, None),
+        faults=cast(Faults, None),
+        audit=SignInAudit(database),
+        cookies=PlaneCookies(settings),
+        hold_address=f"{PUBLIC}/sparekey/hold",
+        clock=lambda: dt.datetime.now(dt.UTC),
+    )
     with ThreadPoolExecutor(1) as executor:
         yield Interception(
             recogniser=recogniser,
-            decider=cast(Decider, None),
+            decider=decider,
             remembered=RememberedRequests(expiring, executor),
             cookies=PlaneCookies(settings),
             executor=executor,
@@ -53,6 +76,7 @@ def interception(valkey: Valkey) -> Iterator[Interception]:
             authorization_path=recogniser.authorization_path,
             session_cookies=recogniser.session_cookies,
         )
+    database.dispose()
     expiring.close()
     provider.close()
 
@@ -138,9 +162,15 @@ def test_a_session_that_nobody_answers_for_is_refused(interception: Interception
     assert verdict.status == 403
     assert not verdict.keep_cookies
     assert SESSION_MISSES._value.get() == before + 1
+    with interception._decider.audit.database.reading() as transaction:
+        (event,) = transaction.audit.find(action=AuditAction.SIGN_IN_SESSION_MISSED)
+    assert event.reference.encode() in verdict.body
 
 
-def test_a_failure_of_ours_lets_nothing_out(interception: Interception) -> None:
+def test_a_failure_of_ours_lets_nothing_out(
+    interception: Interception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interception, "_decider", None)
     verdict = examine(
         interception,
         asked("/realms/corp/x"),
@@ -187,3 +217,14 @@ def test_an_odd_or_doubled_browser_cookie_is_replaced(interception: Interception
 def test_a_request_that_the_provider_refused_is_not_remembered(interception: Interception) -> None:
     request = asked(f"{AUTH}?client_id=app&redirect_uri=x&state=s")
     assert examine(interception, request, ("Content-Type", "text/html"), status=400).add_headers == ()
+
+
+def test_a_silent_request_covers_its_own_answer_only(interception: Interception) -> None:
+    query = "client_id=app&redirect_uri=https%3A%2F%2Fapp.example.org%2Fcb&state=s&prompt=none"
+    for answer, passes in (
+        ("https://app.example.org/cb?code=c&state=s", True),
+        ("https://app.example.org/cb?code=c&state=other", False),
+        ("https://other.example.org/cb?code=c&state=s", False),
+    ):
+        verdict = examine(interception, asked(f"{AUTH}?{query}"), ("Location", answer), status=302)
+        assert isinstance(verdict, Pass) is passes

@@ -13,6 +13,7 @@ from idp_plugin.base import Subject
 from idp_plugin.demo import servers
 from idp_plugin.demo.provider import SESSION_COOKIE
 from idp_plugin.oidc_sessions import OidcSessions
+from store.audit import AuditAction
 from tests.gateway.plane.demo_world import Demo, demo_world
 from tests.gateway.plane.interception_world import hold_secret
 from tests.servers.valkey import Valkey
@@ -120,6 +121,9 @@ def test_a_loop_ends_with_a_page(demo: Demo, visitor: Visitor) -> None:
     assert ended.status_code == 508
     assert re.search(r"<code>\w{8}</code>", ended.text)
     assert "location" not in ended.headers
+    with demo.world.database.reading() as transaction:
+        (event,) = transaction.audit.find(action=AuditAction.SIGN_IN_LOOP_ENDED)
+    assert event.reference in ended.text
 
 
 def test_a_release_that_comes_round_again_ends_too(demo: Demo, visitor: Visitor) -> None:

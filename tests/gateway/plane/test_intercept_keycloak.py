@@ -1,5 +1,7 @@
 """Interception in front of a real Keycloak, with an independent relying party."""
 
+import contextlib
+import sqlite3
 import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +22,7 @@ from tests.servers.relying_party import RelyingParty, StartRelyingParty
 from tests.servers.valkey import Valkey
 from tests.servers.visitor import Visitor, forms
 
-PEOPLE = tuple(kc.LocalPerson(name, f"Passw0rd!{name}") for name in ("alice", "bob", "carl"))
+PEOPLE = tuple(kc.LocalPerson(name, f"Passw0rd!{name}") for name in ("alice", "bob", "carl", "dora"))
 
 
 @dataclass
@@ -84,17 +86,29 @@ def _idp(realm: kc.Realm, **more: str) -> IdpSettings:
     )
 
 
-@pytest.fixture
-def site(realm: kc.Realm, ports: tuple[str, int], tmp_path: Path, valkey: Valkey) -> Iterator[Site]:
-    with world(_idp(realm), gateway_settings(ports[1]), tmp_path, valkey.url) as started:
+@pytest.fixture(scope="module")
+def running(
+    realm: kc.Realm, ports: tuple[str, int], tmp_path_factory: pytest.TempPathFactory, valkey_server: Valkey
+) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("gateway")
+    with world(_idp(realm), gateway_settings(ports[1]), folder, valkey_server.url) as started:
         yield Site(started, realm)
 
 
 @pytest.fixture
-def silent_site(realm: kc.Realm, ports: tuple[str, int], tmp_path: Path, valkey: Valkey) -> Iterator[Site]:
-    idp = _idp(realm, recognition="silent")
-    with world(idp, gateway_settings(ports[1]), tmp_path, valkey.url) as started:
-        yield Site(started, realm)
+def site(running: Site, valkey: Valkey) -> Site:
+    """The one gateway of this module, with nobody registered."""
+    with contextlib.closing(sqlite3.connect(running.world.database._engine.url.database or "")) as connection:
+        connection.execute("DELETE FROM authenticators")
+        connection.commit()
+    return running
+
+
+@pytest.fixture
+def silent_site(site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """As `recognition = "silent"`."""
+    monkeypatch.setattr(site.world.parts.recogniser, "_believes_cookies", False)
+    return site
 
 
 @pytest.fixture
@@ -221,7 +235,7 @@ def test_another_person_in_the_same_browser_is_not_given_the_hold(
         del visitor.cookies[key]
     bobs = site.world.held(site.sign_in(visitor, party, "bob"))
     bob = site.world.parts.holds.read(bobs, hold_secret(visitor, bobs)).sign_in
-    for subject in ("alice", "bob", "carl"):
+    for subject in ("alice", "bob", "carl", "dora"):
         site.world.register(site.realm.subject(subject))
     as_bob = {"subject": bob.subject.id, "session_id": bob.session_id}
     assert isinstance(site.world.release(visitor, hold_id, **as_bob), SomebodyElse)
@@ -306,6 +320,29 @@ def test_a_forced_password_change_ends_in_the_hold(site: Site, party: RelyingPar
     new = {"password-new": "N3w-Passw0rd!carl", "password-confirm": "N3w-Passw0rd!carl"}
     answer = site.leaves(visitor, visitor.post(form.action, {**form.fields, **new}))
     assert site.world.held(answer)
+
+
+def test_steps_within_a_session_are_no_misses(
+    site: Site, party: RelyingParty, form_party: RelyingParty, visitor: Visitor
+) -> None:
+    before = SESSION_MISSES._value.get()
+    site.world.register(site.realm.subject("dora"))
+    site.sign_in(visitor, party, "dora")
+    client = site.realm.admin("GET", "/clients", params={"clientId": kc.CONFIDENTIAL_APPLICATION}).json()[0]
+    site.realm.admin("PUT", f"/clients/{client['id']}", json={**client, "consentRequired": True})
+    consent = site.again(visitor, form_party)
+    assert consent.status_code == 200
+    granted = site.leaves(
+        visitor, visitor.post(forms(consent)[0].action, {**forms(consent)[0].fields, "accept": "Yes"})
+    )
+    assert site.arrives(visitor, granted).status_code == 200
+    site.realm.admin("PUT", f"/clients/{client['id']}", json=client)
+    assert site.again(visitor, party, prompt="login").status_code == 200
+    user = site.realm.admin("GET", f"/users/{site.realm.subject('dora')}").json()
+    site.realm.admin("PUT", f"/users/{user['id']}", json={**user, "requiredActions": ["UPDATE_PASSWORD"]})
+    assert site.again(visitor, party).status_code == 200
+    assert SESSION_MISSES._value.get() == before
+    assert form_party.sign_ins
 
 
 def test_a_device_is_signed_in_without_a_miss(site: Site, visitor: Visitor) -> None:

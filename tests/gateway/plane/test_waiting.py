@@ -11,7 +11,7 @@ from gateway.plane import upstream as upstream_module
 from gateway.plane.connection import Connection
 from gateway.plane.rim import Plane
 from tests.gateway.plane.recorder import OK, PLAIN, Recorded, Recorder
-from tests.gateway.plane.stage import Client, a_client, a_plane, get, on_a_loop, wire
+from tests.gateway.plane.stage import Client, a_client, a_plane, get, on_a_loop, until, wire
 
 SHORT = 0.2
 LENGTH_3 = b"Content-Length: 3\r\n"
@@ -22,13 +22,6 @@ BUFFERED_AT_MOST = 1 << 20
 def only_connection(plane: Plane) -> Connection:
     (connection,) = plane._site._connections
     return connection
-
-
-async def until(fact: Callable[[], bool]) -> None:
-    """Wait until something is so; nothing tells us when, so look often."""
-    async with asyncio.timeout(10):
-        while not fact():
-            await asyncio.sleep(0.005)
 
 
 @contextlib.asynccontextmanager
@@ -102,40 +95,50 @@ async def test_a_refused_client_that_goes_on_sending_can_still_read_why() -> Non
 @pytest.mark.parametrize("sent", [b"GET /t HTTP/1.1\r\nHo", get(b"/t") + b"G", b"G"])
 @on_a_loop
 async def test_a_head_that_does_not_end_is_refused_however_slowly_it_comes(sent: bytes) -> None:
-    async with Recorder() as upstream, a_plane(upstream, timeouts={"head": SHORT}) as plane:
-        async with a_client(plane) as client:
-            await client.send(sent)
-            if sent.startswith(get(b"/t")):
-                assert (await client.response()).status == 200
+    async with (
+        Recorder() as upstream,
+        a_plane(upstream, timeouts={"head": SHORT}) as plane,
+        a_client(plane) as client,
+    ):
+        await client.send(sent)
+        if sent.startswith(get(b"/t")):
+            assert (await client.response()).status == 200
 
-            async def drip() -> None:
-                while not client.writer.is_closing():
-                    client.writer.write(b"x")
-                    await asyncio.sleep(SHORT / 5)
+        async def drip() -> None:
+            while not client.writer.is_closing():
+                client.writer.write(b"x")
+                await asyncio.sleep(SHORT / 5)
 
-            dripping = asyncio.create_task(drip())
-            response = await client.response()
-            dripping.cancel()
-            # A drip may also be what cannot be parsed; the point is that it ends.
-            assert response.status in {400, 408}
+        dripping = asyncio.create_task(drip())
+        response = await client.response()
+        dripping.cancel()
+        # A drip may also be what cannot be parsed; the point is that it ends.
+        assert response.status in {400, 408}
 
 
 @on_a_loop
 async def test_a_body_that_stops_coming_is_refused_and_cut() -> None:
-    async with Recorder() as upstream, a_plane(upstream, timeouts={"body": SHORT}) as plane:
-        async with a_client(plane) as client:
-            await client.send(get(b"/t", LENGTH_3, method=b"POST") + b"a")
-            await assert_refused(client, 408)
-            await upstream.until(lambda: upstream.endings == ["cut"])
+    async with (
+        Recorder() as upstream,
+        a_plane(upstream, timeouts={"body": SHORT}) as plane,
+        a_client(plane) as client,
+    ):
+        await client.send(get(b"/t", LENGTH_3, method=b"POST") + b"a")
+        await assert_refused(client, 408)
+        await upstream.until(lambda: upstream.endings == ["cut"])
 
 
 @on_a_loop
 async def test_an_idle_connection_is_closed_without_a_word() -> None:
-    async with Recorder() as upstream, a_plane(upstream, timeouts={"idle": SHORT}) as plane:
-        async with a_client(plane) as fresh, a_client(plane) as used:
-            assert (await used.asks(get(b"/t"))).status == 200
-            assert await fresh.closed()
-            assert await used.closed()
+    async with (
+        Recorder() as upstream,
+        a_plane(upstream, timeouts={"idle": SHORT}) as plane,
+        a_client(plane) as fresh,
+        a_client(plane) as used,
+    ):
+        assert (await used.asks(get(b"/t"))).status == 200
+        assert await fresh.closed()
+        assert await used.closed()
 
 
 @on_a_loop
@@ -153,10 +156,13 @@ async def test_an_upstream_that_never_gets_connected_gives_504() -> None:
         await reader.read(-1)
 
     # The handshake of TLS is part of connecting, and never ends here.
-    async with a_server(silent) as port:
-        async with a_plane(port, scheme="https", timeouts={"connect": SHORT}) as plane, a_client(plane) as client:
-            await client.send(get(b"/t"))
-            await assert_refused(client, 504)
+    async with (
+        a_server(silent) as port,
+        a_plane(port, scheme="https", timeouts={"connect": SHORT}) as plane,
+        a_client(plane) as client,
+    ):
+        await client.send(get(b"/t"))
+        await assert_refused(client, 504)
 
 
 @on_a_loop
@@ -179,10 +185,13 @@ async def test_an_answer_that_stops_coming_is_cut() -> None:
         writer.write(PLAIN + b"Content-Length: 10\r\n\r\n01234")
         await reader.read(-1)
 
-    async with a_server(half) as port, a_plane(port, timeouts={"upstream": SHORT}) as plane:
-        async with a_client(plane) as client:
-            response = await client.asks(get(b"/t"))
-            assert (response.status, response.complete) == (200, False)
+    async with (
+        a_server(half) as port,
+        a_plane(port, timeouts={"upstream": SHORT}) as plane,
+        a_client(plane) as client,
+    ):
+        response = await client.asks(get(b"/t"))
+        assert (response.status, response.complete) == (200, False)
 
 
 @on_a_loop
@@ -195,7 +204,10 @@ async def test_a_page_of_ours_that_takes_too_long_gives_503() -> None:
         start_response("200 OK", [])
         return [b""]
 
-    async with Recorder() as upstream, a_plane(upstream, application=slow, timeouts={"upstream": SHORT}) as plane:
+    async with (
+        Recorder() as upstream,
+        a_plane(upstream, application=slow, timeouts={"upstream": SHORT}) as plane,
+    ):
         async with a_client(plane) as client:
             await client.send(get(b"/sparekey/"))
             await assert_refused(client, 503)
@@ -214,14 +226,17 @@ async def endless(request: Recorded, writer: asyncio.StreamWriter) -> None:
 
 @on_a_loop
 async def test_a_reader_that_stalls_costs_a_bounded_amount_and_is_torn_in_the_end() -> None:
-    async with Recorder({"/big": endless}) as upstream:
-        async with a_plane(upstream, timeouts={"body": 2 * SHORT}) as plane, a_client(plane) as client:
-            client.writer.transport.pause_reading()
-            await client.send(get(b"/big"))
-            await until(lambda: bool(plane._site._connections) and only_connection(plane).is_stalled)
-            assert only_connection(plane)._transport.get_write_buffer_size() < BUFFERED_AT_MOST
-            await until(lambda: not plane._site._connections)
-            await until(lambda: upstream.open_connections == 0)
+    async with (
+        Recorder({"/big": endless}) as upstream,
+        a_plane(upstream, timeouts={"body": 2 * SHORT}) as plane,
+        a_client(plane) as client,
+    ):
+        client.writer.transport.pause_reading()
+        await client.send(get(b"/big"))
+        await until(lambda: bool(plane._site._connections) and only_connection(plane).is_stalled)
+        assert only_connection(plane)._transport.get_write_buffer_size() < BUFFERED_AT_MOST
+        await until(lambda: not plane._site._connections)
+        await until(lambda: upstream.open_connections == 0)
 
 
 @on_a_loop
@@ -244,35 +259,47 @@ async def test_an_upstream_that_stalls_costs_a_bounded_amount_and_gives_504() ->
     async with Recorder() as upstream:
         upstream.may_read_bodies.clear()
         limits = {"proxied_body_bytes": 1 << 30}
-        async with a_plane(upstream, limits=limits, timeouts={"upstream": 2 * SHORT}) as plane:
-            async with a_client(plane) as client:
-                await client.send(get(b"/t", b"Content-Length: 209715200\r\n", method=b"POST"))
+        async with (
+            a_plane(upstream, limits=limits, timeouts={"upstream": 2 * SHORT}) as plane,
+            a_client(plane) as client,
+        ):
+            await client.send(get(b"/t", b"Content-Length: 209715200\r\n", method=b"POST"))
 
-                async def push() -> None:
-                    with contextlib.suppress(ConnectionError):
-                        for _ in range(200):
-                            client.writer.write(b"y" * (1 << 20))
-                            await client.writer.drain()
+            async def push() -> None:
+                with contextlib.suppress(ConnectionError):
+                    for _ in range(200):
+                        client.writer.write(b"y" * (1 << 20))
+                        await client.writer.drain()
 
-                pushing = asyncio.create_task(push())
-                await until(lambda: bool(plane._site._connections) and not only_connection(plane)._reading)
-                front = only_connection(plane).turns[0]
-                assert front._upstream._transport.get_write_buffer_size() < BUFFERED_AT_MOST
-                assert (await client.response()).status == 504
-                pushing.cancel()
+            pushing = asyncio.create_task(push())
+            await until(lambda: bool(plane._site._connections) and not only_connection(plane)._reading)
+            front = only_connection(plane).turns[0]
+            assert front._upstream._transport.get_write_buffer_size() < BUFFERED_AT_MOST
+            assert (await client.response()).status == 504
+            pushing.cancel()
 
 
 @on_a_loop
 async def test_an_upload_to_an_upstream_that_was_slow_arrives_in_full() -> None:
     async with Recorder() as upstream, a_plane(upstream) as plane, a_client(plane) as client:
         upstream.may_read_bodies.clear()
-        body = bytes(range(256)) * 131072
+        body = bytes(range(256)) * 32768
         await client.send(get(b"/t", b"Content-Length: %d\r\n" % len(body), method=b"POST"))
         client.writer.write(body)
         await until(lambda: bool(plane._site._connections) and not only_connection(plane)._reading)
         upstream.may_read_bodies.set()
         assert (await client.response()).status == 200
         assert upstream.requests[0].body == body
+
+
+@on_a_loop
+async def test_a_body_chopped_very_small_goes_on_in_few_pieces() -> None:
+    async with Recorder() as upstream, a_plane(upstream) as plane, a_client(plane) as client:
+        chunks = b"1\r\nx\r\n" * 20_000 + b"0\r\n\r\n"
+        await client.send(get(b"/t", b"Transfer-Encoding: chunked\r\n", method=b"POST") + chunks)
+        assert (await client.response()).status == 200
+        assert upstream.requests[0].body == b"x" * 20_000
+        assert upstream.requests[0].pieces < 200
 
 
 # Stale connections.
@@ -290,21 +317,27 @@ def closes_on_the_second(seen: list[bytes]) -> Callable[..., Awaitable[None]]:
 @on_a_loop
 async def test_a_get_on_a_connection_that_died_is_sent_again_once() -> None:
     seen: list[bytes] = []
-    async with a_server(closes_on_the_second(seen)) as port, a_plane(port) as plane:
-        async with a_client(plane) as client:
-            assert (await client.asks(get(b"/1"))).status == 200
-            assert (await client.asks(get(b"/2"))).status == 200
+    async with (
+        a_server(closes_on_the_second(seen)) as port,
+        a_plane(port) as plane,
+        a_client(plane) as client,
+    ):
+        assert (await client.asks(get(b"/1"))).status == 200
+        assert (await client.asks(get(b"/2"))).status == 200
     assert seen == [wire(b"GET /1"), wire(b"GET /2"), wire(b"GET /2")]
 
 
 @on_a_loop
 async def test_a_post_on_a_connection_that_died_is_never_sent_again() -> None:
     seen: list[bytes] = []
-    async with a_server(closes_on_the_second(seen)) as port, a_plane(port) as plane:
-        async with a_client(plane) as client:
-            assert (await client.asks(get(b"/1"))).status == 200
-            await client.send(get(b"/2", b"Content-Length: 0\r\n", method=b"POST"))
-            await assert_refused(client, 502)
+    async with (
+        a_server(closes_on_the_second(seen)) as port,
+        a_plane(port) as plane,
+        a_client(plane) as client,
+    ):
+        assert (await client.asks(get(b"/1"))).status == 200
+        await client.send(get(b"/2", b"Content-Length: 0\r\n", method=b"POST"))
+        await assert_refused(client, 502)
     assert len(seen) == 2
 
 
@@ -337,10 +370,13 @@ async def test_idle_connections_to_the_upstream_are_closed_after_a_while(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(upstream_module, "IDLE_SECONDS", SHORT)
-    async with Recorder() as upstream, a_plane(upstream, timeouts={"head": SHORT}) as plane:
-        async with a_client(plane) as client:
-            await client.asks(get(b"/1"))
-            await upstream.until(lambda: upstream.open_connections == 0)
+    async with (
+        Recorder() as upstream,
+        a_plane(upstream, timeouts={"head": SHORT}) as plane,
+        a_client(plane) as client,
+    ):
+        await client.asks(get(b"/1"))
+        await upstream.until(lambda: upstream.open_connections == 0)
 
 
 # Stopping.
@@ -376,9 +412,12 @@ async def test_a_stop_tears_what_does_not_end_in_time() -> None:
     async def never(request: Recorded, writer: asyncio.StreamWriter) -> None:
         await asyncio.Event().wait()
 
-    async with Recorder({"/slow": never}) as upstream, a_plane(upstream, timeouts={"stop": SHORT}) as plane:
-        async with a_client(plane) as client:
-            await client.send(get(b"/slow"))
-            await upstream.until(lambda: bool(upstream.requests))
-            await plane.stop()
-            assert await client.closed()
+    async with (
+        Recorder({"/slow": never}) as upstream,
+        a_plane(upstream, timeouts={"stop": SHORT}) as plane,
+        a_client(plane) as client,
+    ):
+        await client.send(get(b"/slow"))
+        await upstream.until(lambda: bool(upstream.requests))
+        await plane.stop()
+        assert await client.closed()

@@ -324,8 +324,10 @@ def test_a_code_is_worth_nothing_in_other_hands(
 
 
 def test_a_code_of_another_client_is_refused(browser: Browser) -> None:
-    code = answer(browser.sign_in(browser.open_application(), "alice"))["code"]
-    assert redeem(browser, code).json()["error"] == "invalid_grant"
+    target = f"{browser.demo.addresses.application}/callback"
+    asked = request(browser.demo, client_id="timesheets", redirect_uri=target)
+    code = answer(browser.sign_in(browser.get(asked), "alice"))["code"]
+    assert redeem(browser, code, redirect_uri=target).json()["error"] == "invalid_grant"
 
 
 def test_the_application_must_use_pkce(browser: Browser) -> None:

@@ -79,7 +79,7 @@ def test_signing_out_ends_both_sessions(browser: Browser, home: str) -> None:
     page = browser.follow(browser.sign_in(browser.open_application(), "alice"))
     page = browser.follow(browser.submit(page))
     assert str(page.url) == home
-    assert "You are not signed in" in page.text
+    assert "You are signed out" in page.text
     assert 'id="sign-in"' in browser.open_application().text
 
 

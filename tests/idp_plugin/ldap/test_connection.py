@@ -13,7 +13,9 @@ import pytest
 from idp_plugin.demo.pki import Certificates, make_certificates
 from idp_plugin.errors import IdpMisconfigured, IdpUnavailable, OutcomeUnknown
 from idp_plugin.ldap import connection as ldap
-from idp_plugin.ldap.connection import Servers, Session, parse_server
+from idp_plugin.ldap.address import parse_server
+from idp_plugin.ldap.connection import Session
+from idp_plugin.ldap.servers import Servers
 from tests.servers import processes
 from tests.servers.slapd import SERVICE_DN, SERVICE_PASSWORD, Slapd
 

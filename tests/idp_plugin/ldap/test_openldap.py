@@ -3,6 +3,7 @@
 import datetime as dt
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -240,6 +241,16 @@ def test_a_server_that_limits_long_searches_never_makes_a_part_look_whole(
         list(OpenLdap(server.settings(), ISSUER).everyone())
 
 
+def test_a_servers_low_limit_never_makes_two_matches_look_like_one(tmp_path: Path, slapd: Slapd) -> None:
+    slapd.stop()
+    with Slapd(tmp_path / "limited", largest_search="1") as server:
+        server.change(f"uid=bob,{PEOPLE}", mail="alice@example.org")
+        directory = OpenLdap(server.settings(), ISSUER)
+        assert directory.find("carol")
+        with pytest.raises(IdpMisconfigured):
+            directory.find("alice@example.org")
+
+
 def test_stopping_in_the_middle_of_everyone_leaves_nothing_open(openldap: OpenLdap) -> None:
     before = _open_files()
     everyone = iter(openldap.everyone())
@@ -355,6 +366,10 @@ def test_a_write_that_was_not_applied_is_unknown_and_not_repeated(
     with pytest.raises(OutcomeUnknown):
         directory.set_password(account(directory, "alice"), NEW)
     assert len(asked) == 1
+    credential = served.entry(f"uid=alice,{PEOPLE}").credential
+    assert credential
+    # Finding out did not cost one of the person's tries.
+    assert credential.failures == []
 
 
 def test_no_password_is_in_a_log_or_an_error(forgetful: tuple[Forgetful, OpenLdap]) -> None:
@@ -365,3 +380,18 @@ def test_no_password_is_in_a_log_or_an_error(forgetful: tuple[Forgetful, OpenLda
     for text in (str(logs), str(lost.value), repr(lost.value), repr(directory)):
         assert NEW not in text
         assert "svc-Secret-1" not in text
+
+
+def test_a_server_that_dies_in_the_middle_of_everyone_says_so(slapd: Slapd) -> None:
+    everyone = iter(OpenLdap(slapd.settings(seconds=1), ISSUER).everyone())
+    next(everyone)
+    slapd.stop()
+    with pytest.raises(IdpUnavailable):
+        list(everyone)
+
+
+def test_many_threads_share_one_directory(slapd: Slapd, openldap: OpenLdap) -> None:
+    names = [name for name in slapd.people if name != "erin"]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: openldap.set_password(account(openldap, name), f"{NEW}-{name}"), names))
+        assert all(pool.map(lambda name: slapd.accepts(name, f"{NEW}-{name}"), names))

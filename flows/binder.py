@@ -1,0 +1,132 @@
+"""Writes a binding whose code was right: one transaction, everything that it rests on read again."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import replace
+
+from enforcement.requirement import Facts, gap
+from flows.authenticators import email_address, totp
+from flows.binding import require_not_shared, require_room, trusted_from
+from flows.errors import AttemptExpired, NotPossible, Refused, UnusableAddress
+from flows.member import Member
+from flows.pending import Question
+from flows.standing import Standing
+from store.audit import AuditAction
+from store.authenticators import Authenticator
+from store.database import Database, Transaction
+from store.vault import Vault
+
+
+class Binder:
+    """Binds what was proved."""
+
+    def __init__(self, *, database: Database, vault: Vault, lost_waits: dt.timedelta) -> None:
+        self._database = database
+        self._vault = vault
+        self._lost_waits = lost_waits
+
+    def bind(
+        self, member: Member, standing: Standing, question: Question, answer: str, now: dt.datetime
+    ) -> Authenticator:
+        """Bind what a question was about.
+
+        Args:
+            member: Who, and what their sign-in states.
+            standing: As read when the answer came.
+            question: Answered rightly and closed.
+            answer: The right one; an app's time step is used up with it.
+            now: Aware UTC time.
+
+        Raises:
+            AttemptExpired: It was bound before.
+            UnusableAddress: Others, or this person, were faster.
+            ProofRequired: A usable method came into being meanwhile.
+            NotPossible: `frozen`.
+        """
+        with self._database.transaction(commit_on=(Refused,)) as transaction:
+            if not transaction.spent.spend("question", question.id, now=now):
+                raise AttemptExpired
+            standing = _read_again(transaction, standing, question, now)
+            added = self._add(transaction, member, standing, question, now)
+            if question.kind == "totp":
+                step = totp.matching_step(question.secret_bytes, answer, now)
+                transaction.authenticators.use_step(added.id, step or 0)
+            if question.replaces:
+                transaction.authenticators.remove(question.replaces)
+            own = transaction.authenticators.of(standing.person.id)
+            if not gap(standing.rule, Facts.from_authenticators(own, frozen=False), now=now):
+                transaction.people.clear_postponements(standing.person.id)
+            _record(transaction, standing, question, added, now)
+        return added
+
+    def _add(
+        self,
+        transaction: Transaction,
+        member: Member,
+        standing: Standing,
+        question: Question,
+        now: dt.datetime,
+    ) -> Authenticator:
+        require_room(question.kind, standing.without(question.replaces))
+        mine = {(each.kind, each.secret) for each in standing.own}
+        if (question.kind, question.secret_bytes) in mine:
+            raise UnusableAddress("registered")
+        return transaction.authenticators.add(
+            standing.person.id,
+            question.kind,
+            question.secret_bytes,
+            now=now,
+            trusted_from=trusted_from(
+                standing.rule,
+                proved=standing.has_proved,
+                second_factor=member.has_second_factor,
+                lost=question.lost and standing.has_usable,
+                now=now,
+                lost_waits=self._lost_waits,
+            ),
+            provenance="self",
+            lookup=self._lookups(transaction, standing, question)[0],
+        )
+
+    def _lookups(self, transaction: Transaction, standing: Standing, question: Question) -> Sequence[str]:
+        if question.kind != "email":
+            return ("",)
+        lookups = email_address.lookups(self._vault, question.secret_bytes.decode())
+        require_not_shared(transaction, lookups, standing.rule)
+        return lookups
+
+
+def _read_again(
+    transaction: Transaction, standing: Standing, question: Question, now: dt.datetime
+) -> Standing:
+    person = transaction.people.get(standing.person.id)
+    if person is None or person.frozen_at is not None:
+        raise NotPossible("frozen")
+    own = transaction.authenticators.of(person.id)
+    has_usable = any(each.usable(now) for each in own)
+    newest = replace(standing, person=person, own=own, has_usable=has_usable)
+    newest.require_proof(lost=question.lost, replaces=question.replaces)
+    return newest
+
+
+def _record(
+    transaction: Transaction,
+    standing: Standing,
+    question: Question,
+    added: Authenticator,
+    now: dt.datetime,
+) -> None:
+    transaction.audit.record(
+        AuditAction.REGISTRATION_AUTHENTICATOR_ADDED,
+        now=now,
+        person_id=standing.person.id,
+        reference=question.reference,
+        detail={
+            "kind": added.kind,
+            "number": added.number,
+            "trusted_from": added.trusted_from.isoformat(),
+            "proved": standing.has_proved,
+            "lost": question.lost,
+            "replaced": bool(question.replaces),
+        },
+    )

@@ -1,0 +1,180 @@
+"""The pages as people meet them: in Chromium, on a phone and on a desk, with and without script."""
+
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from tests.browser import stories
+from tests.browser.demo import RunningDemo, started
+
+OWN = "/sparekey/"
+DONE = re.compile(r".+")
+SMALL_TARGETS = """() => [...document.querySelectorAll("a, button, input:not([type=hidden]), summary")]
+  .map((element) => element.closest("label.choice") ?? element)
+  .filter((element) => element.checkVisibility() && !element.matches(".skip"))
+  .map((element) => [element.outerHTML.slice(0, 90), element.getBoundingClientRect()])
+  .filter(([, box]) => box.width < 44 || box.height < 44)
+  .map(([html, box]) => `${Math.round(box.width)}x${Math.round(box.height)} ${html}`)"""
+OVERFLOW = "document.documentElement.scrollWidth - innerWidth"
+WEIGHT = """() => performance.getEntriesByType("resource").concat(performance.getEntriesByType("navigation"))
+  .reduce((sum, entry) => sum + entry.encodedBodySize, 0)"""
+
+
+@pytest.fixture(scope="module")
+def demo() -> Iterator[RunningDemo]:
+    with started() as running:
+        yield running
+
+
+class Inspector:
+    """Looks at each page and collects what is wrong."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+        self.wrong: list[str] = []
+
+    def __call__(self, name: str, page: Page) -> None:
+        if OWN not in page.url:
+            return
+        self.seen.append(name)
+        page.wait_for_load_state("networkidle")
+        for width, scheme in ((390, "light"), (1280, "dark")):
+            page.set_viewport_size({"width": width, "height": 800})
+            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            found = Axe().run(page).response["violations"]
+            self.wrong += [f"{name} {width} {scheme}: {each['id']} {each['nodes'][0]['html']}" for each in found]
+        self.wrong += [f"{name}: {small}" for small in page.evaluate(SMALL_TARGETS)]
+        page.set_viewport_size({"width": 320, "height": 640})
+        if page.evaluate(OVERFLOW) > 0:
+            self.wrong.append(f"{name}: scrolls sideways at 320 px")
+        if page.evaluate(WEIGHT) > 60_000:
+            self.wrong.append(f"{name}: heavier than 60 kB")
+        if page.locator("h1").count() != 1:
+            self.wrong.append(f"{name}: not one heading")
+
+
+def complain(page: Page, said: list[str]) -> None:
+    """Collect what the browser has to say about our pages."""
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("console", lambda message: said.append(message.text) if is_ours(message.location["url"], message.text) else None)
+
+
+def is_ours(url: str, text: str) -> bool:
+    return OWN in url and "status of" not in text and "Password forms" not in text
+
+
+def test_every_page_on_the_way_is_easy_to_use(demo: RunningDemo, chromium: Browser) -> None:
+    inspector, said = Inspector(), []
+    alice, bob, grace, nobody = (chromium.new_context(locale="en-GB") for _person in range(4))
+    for context in (alice, bob, grace, nobody):
+        context.set_default_timeout(15_000)
+        context.on("page", lambda page: complain(page, said))
+    stories.first_sign_in(demo, alice, inspector)
+    stories.at_home(demo, alice, inspector)
+    stories.forgotten_password(demo, bob, inspector)
+    stories.confirmed_again(demo, grace, inspector)
+    stories.stopped(demo, nobody, inspector)
+    for context in (alice, bob, grace, nobody):
+        context.close()
+    assert len(inspector.seen) >= 24
+    assert inspector.wrong == []
+    assert said == []
+
+
+def test_the_work_is_done_while_the_name_is_typed(demo: RunningDemo, browser_context: BrowserContext) -> None:
+    page = browser_context.new_page()
+    page.goto(f"{demo.gateway}/sparekey/reset")
+    expect(page.locator("[name=work]")).to_have_value(DONE)
+    page.get_by_label("User name").fill("nobody")
+    began = time.monotonic()
+    page.get_by_role("button", name="Continue").click()
+    page.wait_for_url("**/reset/choose")
+    assert time.monotonic() - began < 2
+
+
+def test_pressing_before_the_work_is_done_waits_visibly_and_sends_once(
+    demo: RunningDemo, browser_context: BrowserContext
+) -> None:
+    page, sent = browser_context.new_page(), []
+    page.route("**/work.js*", lambda route: (time.sleep(0.3), route.continue_()))
+    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    page.goto(f"{demo.gateway}/sparekey/reset", wait_until="commit")
+    page.get_by_label("User name").fill("nobody")
+    page.get_by_role("button", name="Continue").dblclick()
+    page.wait_for_url("**/reset/choose")
+    assert len(sent) == 1
+
+
+def test_errors_take_the_focus_to_their_summary(demo: RunningDemo, browser_context: BrowserContext) -> None:
+    page = browser_context.new_page()
+    page.goto(f"{demo.gateway}/sparekey/reset")
+    expect(page.locator("[name=work]")).to_have_value(DONE)
+    page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_role("alert")).to_be_focused()
+    page.get_by_role("link", name="Enter your user name").click()
+    expect(page.get_by_label("User name")).to_be_focused()
+
+
+def test_the_whole_way_works_by_keyboard(demo: RunningDemo, browser_context: BrowserContext) -> None:
+    page = browser_context.new_page()
+    page.goto(f"{demo.gateway}/sparekey/reset")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the main part")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.type("nobody-at-all")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/reset/choose")
+    page.get_by_role("radio").first.focus()
+    page.keyboard.press("Space")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/reset/code")
+
+
+def test_a_cookie_less_browser_is_told_so(demo: RunningDemo, browser_context: BrowserContext) -> None:
+    page = browser_context.new_page()
+    page.goto(f"{demo.gateway}/sparekey/reset")
+    expect(page.locator("[name=work]")).to_have_value(DONE)
+    browser_context.clear_cookies()
+    page.get_by_label("User name").fill("bob")
+    page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your browser did not keep our cookie")
+
+
+def test_our_pages_cannot_be_framed_and_run_no_inline_script(
+    demo: RunningDemo, browser_context: BrowserContext
+) -> None:
+    page = browser_context.new_page()
+    page.goto(f"{demo.gateway}/sparekey/reset")
+    page.evaluate(
+        """() => { const script = document.createElement("script"); script.textContent = "window.ran = true";
+        document.body.append(script); const frame = document.createElement("iframe"); frame.src = location.href;
+        document.body.append(frame); }"""
+    )
+    assert page.evaluate("window.ran") is None
+    assert len([frame for frame in page.frames if "/reset" in frame.url]) == 1
+
+
+def test_the_way_without_script_asks_for_patience_and_works(demo: RunningDemo, chromium: Browser) -> None:
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{demo.gateway}/sparekey/reset")
+    page.get_by_label("User name").fill("dave")
+    page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("One moment, please")
+    # The page reloads itself when the server's clock says so.
+    expect(page.get_by_role("heading", level=1)).to_have_text("Thank you for waiting", timeout=20_000)
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_label("Get a code by e-mail").check()
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_label("Code", exact=True).fill(stories.code(demo, page, "dave.private"))
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_label("New password").fill(stories.NEW)
+    page.get_by_label("The same password again").fill(stories.NEW)
+    page.get_by_role("button", name="Change my password").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your password was changed")
+    context.close()
