@@ -15,8 +15,8 @@ def run(folder: Path) -> Result:
     return Result(
         title=f"The gate's look-up, {found.people:,} people in SQLite",
         method=(
-            f"One prepared statement and its facts for a person at random, {found.look_ups:,} times, the file in "
-            "the page cache; one or two authenticators each, one person in ten unknown. CPU time per call."
+            f"One prepared statement, facts included, for a random person, {found.look_ups:,} times, file "
+            "in the page cache; one or two authenticators each, one person in ten unknown. CPU time per call."
         ),
         columns=("", "CPU p50 µs", "CPU p99 µs", "mean µs"),
         rows=[("look-up", f"{found.p50:.1f}", f"{found.p99:.1f}", f"{found.mean:.1f}")],

@@ -59,6 +59,7 @@ class Sparekey:
     provider: Provider
     app: Flask
     intercepting: Intercepting
+    _observer: Observer | None = field(default=None, init=False)
     _plane: Plane | None = field(default=None, init=False)
     _operations: OperationsListener | None = field(default=None, init=False)
 
@@ -79,14 +80,15 @@ class Sparekey:
             OSError: An address is taken.
         """
         settings = self.services.settings
-        observer = Observer(log_descriptor)
+        self._observer = Observer(log_descriptor)
+        REGISTRY.register(self._observer)
         self._plane = Plane(
             settings.gateway,
             idp_address=settings.idp.address,
             tls_ca=settings.idp.tls_ca,
             application=self.app,
             interceptor=self.intercepting.interceptor,
-            observer=observer,
+            observer=self._observer,
         )
         await self._plane.start()
         if settings.gateway.operations:
@@ -99,8 +101,11 @@ class Sparekey:
         """Stop listening and end what is in flight."""
         if self._plane:
             await self._plane.stop()
+            await self.intercepting.remembered.close()
         if self._operations:
             await self._operations.stop()
+        if self._observer:
+            REGISTRY.unregister(self._observer)
 
     def _operations_app(self) -> Flask:
         services = self.services

@@ -34,7 +34,5 @@ def open_provider(settings: Settings) -> Provider:
     if settings.idp.kind == "oidc":
         return Provider(oidc, ldap, ldap, OidcSessions(oidc), oidc.close)
     admin = KeycloakAdmin(settings.idp)
-    directory: Directory = ldap
-    if settings.idp.find_people == "keycloak":
-        directory = KeycloakDirectory(admin, directory=settings.directories[0].name)
+    directory = KeycloakDirectory(admin, directory=settings.directories[0].name)
     return Provider(oidc, directory, ldap, KeycloakSessions(admin), oidc.close)

@@ -8,7 +8,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NestedSecretsSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from enforcement.settings import PoliciesSettings
 from flows.settings import LimitSettings, MessagesSettings
@@ -183,8 +188,8 @@ class Settings(BaseSettings):
         names = [directory.name for directory in self.directories]
         if len(set(names)) != len(names):
             raise ValueError("directories: two have the same name")
-        if self.idp.find_people == "directory" and not self.directories:
-            raise ValueError("directories: at least one is needed to find people")
+        if not self.directories:
+            raise ValueError("directories: at least one is needed, where passwords are written")
         return self
 
     @classmethod
@@ -198,7 +203,10 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Environment first, then the secrets directory, then the file."""
         del settings_cls, dotenv_settings
-        return env_settings, file_secret_settings, init_settings
+        secrets = NestedSecretsSettingsSource(
+            file_secret_settings, env_prefix="", secrets_nested_delimiter="__"
+        )
+        return env_settings, secrets, init_settings
 
 
 class SettingsInvalid(Exception):

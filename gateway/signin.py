@@ -126,7 +126,7 @@ class PortalSignIn:
             IdpError: The provider did not answer, or not as its metadata promises.
         """
         begun = open_text(self._expiring.vault, answer.get("state", ""), BEGUN)
-        if not begun or False:
+        if not begun or not secrets.compare_digest(begun["browser"], browser):
             raise SignInRefused("unknown_state")
         # Security: an answer is good once, and not for long.
         is_old = dt.datetime.fromisoformat(begun["until"]) <= now

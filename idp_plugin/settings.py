@@ -4,9 +4,9 @@ Each attribute's docstring is its manual: `docs/settings.md` and the sample file
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 
 class Section(BaseModel):
@@ -19,7 +19,9 @@ class IdpSettings(Section):
     """The identity provider that the gateway stands in front of."""
 
     kind: Literal["keycloak", "oidc"] = "oidc"
-    """`keycloak` recognises Keycloak's own session cookie and can end sessions; `oidc` is any other."""
+    """`keycloak` recognises Keycloak's own session cookie, and finds people and ends sessions through its
+    admin API; with `oidc`, which is any other, the first directory finds people and the provider's `sub` must
+    be the directory's immutable id."""
     address: str
     """Where the gateway reaches the identity provider, for example `http://127.0.0.1:8080`. Nobody else
     should be able to reach it there."""
@@ -41,8 +43,6 @@ class IdpSettings(Section):
     session_cookies: tuple[str, ...] = ()
     """Names of the cookies that carry the provider's session. Sent with the silent check; a response that
     sets one without being recognised counts as a miss. Keycloak needs none here."""
-    find_people: Literal["directory", "keycloak"] = "directory"
-    """Who looks up a typed name: the first directory, or Keycloak's admin API (federated people)."""
 
 
 class DirectorySettings(Section):
@@ -59,8 +59,10 @@ class DirectorySettings(Section):
     """Certificate authority file; certificates and host names are always verified."""
     bind_dn: str
     """The service account."""
-    bind_password: SecretStr
-    """Its password."""
+    bind_password: SecretStr = Field(default=SecretStr(""), validate_default=True)
+    """Its password; or leave it empty and name `bind_password_file`."""
+    bind_password_file: Path | None = None
+    """A file that holds the password alone; a line break at its end does not count."""
     base: str
     """Where people are searched, with everything below."""
     name_attributes: tuple[str, ...] = ("uid", "mail")
@@ -76,5 +78,24 @@ class DirectorySettings(Section):
     """Contact attributes that people cannot write themselves; only these may prove anything (S2)."""
     seconds: float = Field(default=5, gt=0, le=60)
     """How long one whole operation may take."""
-    federated_in_keycloak: bool = False
-    """Whether Keycloak reads people from this directory: then its `LDAP_ID` names the entry."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_password(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or not given.get("bind_password_file"):
+            return given
+        if given.get("bind_password"):
+            raise ValueError("bind_password and bind_password_file: only one of them")
+        try:
+            password = Path(given["bind_password_file"]).read_text("utf-8").rstrip("\r\n")
+        except OSError as error:
+            raise ValueError(f"bind_password_file: {error.strerror}") from error
+        return {**given, "bind_password": password, "bind_password_file": None}
+
+    @field_validator("bind_password")
+    @classmethod
+    def _has_password(cls, value: SecretStr) -> SecretStr:
+        # Spec: RFC 4513 section 5.1.2, a bind with an empty password succeeds as nobody.
+        if not value.get_secret_value():
+            raise ValueError("is needed, here or in bind_password_file")
+        return value

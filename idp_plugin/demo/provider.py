@@ -11,10 +11,9 @@ Source: OpenID Connect Core 1.0; RFC 6749; RFC 7636; RFC 9207; OAuth 2.0 Form Po
 import base64
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
-from wsgiref.types import StartResponse, WSGIEnvironment
 
 from authlib.integrations.flask_oauth2 import AuthorizationServer
 from authlib.oauth2 import OAuth2Error
@@ -53,25 +52,11 @@ def create_provider(issuer: str, clients: Iterable[DemoClient], people: OpenLdap
         lambda subject: people.get(Subject(issuer, subject)),
     )
     app.extensions["memory"] = provider.memory
-    app.wsgi_app = _AtIssuer(app.wsgi_app, issuer)  # type: ignore[method-assign]
     server = create_server(app, provider)
     _SignInPages(app, provider, server, people).register()
     _register_machine_endpoints(app, provider, server)
     app.after_request(_harden)
     return app
-
-
-class _AtIssuer:
-    """Makes the application believe that it is reached at its issuer, whatever `Host` says."""
-
-    def __init__(self, app: Callable[..., Iterable[bytes]], issuer: str) -> None:
-        self._app = app
-        self._issuer = urlsplit(issuer)
-
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        environ["HTTP_HOST"] = self._issuer.netloc
-        environ["wsgi.url_scheme"] = self._issuer.scheme
-        return self._app(environ, start_response)
 
 
 def _harden(response: Response) -> Response:

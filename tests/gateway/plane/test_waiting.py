@@ -293,6 +293,19 @@ async def test_an_upload_to_an_upstream_that_was_slow_arrives_in_full() -> None:
 
 
 @on_a_loop
+async def test_a_client_that_had_to_wait_for_the_upstream_gets_its_full_time_again() -> None:
+    async with Recorder() as upstream, a_plane(upstream) as plane, a_client(plane) as client:
+        upstream.may_read_bodies.clear()
+        await client.send(get(b"/t", b"Content-Length: 33554432\r\n", method=b"POST") + b"x" * (1 << 25))
+        await upstream.until(lambda: bool(upstream.requests))
+        connection = only_connection(plane)
+        await until(lambda: connection.turns[0]._full)
+        connection.heard = 0
+        connection.turns[0].upstream_full(full=False)
+        assert connection.heard > 0
+
+
+@on_a_loop
 async def test_a_body_chopped_very_small_goes_on_in_few_pieces() -> None:
     async with Recorder() as upstream, a_plane(upstream) as plane, a_client(plane) as client:
         chunks = b"1\r\nx\r\n" * 20_000 + b"0\r\n\r\n"

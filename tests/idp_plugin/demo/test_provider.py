@@ -10,8 +10,10 @@ from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from idp_plugin.demo.provider import SESSION_COOKIE
+from idp_plugin.demo.provider import SESSION_COOKIE, create_provider
+from idp_plugin.demo.provider_memory import DemoClient
 from idp_plugin.demo.servers import GATEWAY_CLIENT, RunningDemo
+from idp_plugin.ldap.openldap import OpenLdap
 from tests.idp_plugin.demo.browser import Browser, answer
 
 VERIFIER = secrets.token_urlsafe(48)
@@ -368,11 +370,17 @@ def test_nobody_else_ends_sessions(browser: Browser, secret: str) -> None:
     assert end_sessions(browser, "anybody", secret).status_code == 401
 
 
-def test_the_application_may_not_end_sessions(browser: Browser) -> None:
-    address = f"{browser.demo.addresses.public}/admin/sessions/end"
-    refused = browser.http.post(address, data={"subject": "x"}, auth=("timesheets", "whatever"))
-    assert refused.status_code == 401
-    assert browser.http.post(address, data={"subject": "x"}).status_code == 401
+def test_a_client_without_the_right_may_not_end_sessions(demo: RunningDemo) -> None:
+    clients = [
+        DemoClient("may-not", "Secret-1", ()),
+        DemoClient("may", "Secret-2", (), may_end_sessions=True),
+    ]
+    issuer = demo.addresses.public
+    provider = create_provider(issuer, clients, OpenLdap(demo.directory, issuer)).test_client()
+    asked = {"path": "/admin/sessions/end", "data": {"subject": "x"}}
+    assert provider.post(**asked, auth=("may-not", "Secret-1")).status_code == 401
+    assert provider.post(**asked).status_code == 401
+    assert provider.post(**asked, auth=("may", "Secret-2")).status_code == 200
 
 
 def test_signing_out_without_a_token_is_asked_about(browser: Browser) -> None:

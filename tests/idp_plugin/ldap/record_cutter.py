@@ -18,6 +18,7 @@ class RecordCutter:
         self._silent_after: int | None = None
         self._swallowed: int | None = None
         self._open: list[socket.socket] = []
+        self._readers: list[threading.Thread] = []
         self._thread = threading.Thread(target=self._accept, daemon=True)
 
     def __enter__(self) -> Self:
@@ -35,6 +36,8 @@ class RecordCutter:
         """Return how many records the client sent over the last connection that `work` made."""
         self._counts.clear()
         work()
+        # The last record may still be on its way through here.
+        self._readers[-1].join(10)
         return self._counts[-1]
 
     def drop_answer_to(self, record: int) -> None:
@@ -52,7 +55,10 @@ class RecordCutter:
                 server = socket.create_connection(("127.0.0.1", self._target))
                 self._open += [client, server]
                 self._counts.append(0)
-                threading.Thread(target=self._upstream, args=(client, server), daemon=True).start()
+                self._readers.append(
+                    threading.Thread(target=self._upstream, args=(client, server), daemon=True)
+                )
+                self._readers[-1].start()
                 threading.Thread(target=_pour, args=(server, client), daemon=True).start()
 
     def _upstream(self, client: socket.socket, server: socket.socket) -> None:
