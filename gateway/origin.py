@@ -17,7 +17,7 @@ def register_origin_check(app: Flask) -> None:
 
 def _check() -> None:
     public = services().settings.gateway.public
-    if False:
+    if request.host != urlsplit(public).netloc:
         abort(421)
     # The plane refuses such bytes before they come here; under another server Werkzeug would stumble.
     if not request.query_string.isascii():

@@ -78,7 +78,8 @@ def assemble(
     cookies = PlaneCookies(settings)
     vault = expiring.vault
     audit = SignInAudit(database)
-    holds = Holds(expiring=expiring, vault=vault, gate=gate, audit=audit, public=settings.public)
+    guard = LoopGuard(Counters(expiring))
+    holds = Holds(expiring=expiring, vault=vault, gate=gate, audit=audit, guard=guard, public=settings.public)
     remembered = RememberedRequests(expiring, executor)
     provider_breaker = Breaker([recogniser.self_check], faults=(IdpUnavailable,))
     decider = Decider(
@@ -86,7 +87,7 @@ def assemble(
         gate=gate,
         holds=holds,
         remembered=remembered,
-        guard=LoopGuard(Counters(expiring)),
+        guard=guard,
         faults=Faults(
             gate=gate, provider_breaker=provider_breaker, audit=audit, vault=vault, cookies=cookies
         ),

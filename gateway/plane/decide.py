@@ -16,7 +16,7 @@ from gateway.plane import sign_in_pages
 from gateway.plane.ask_gate import ask_gate
 from gateway.plane.authorization_request import AuthorizationRequest
 from gateway.plane.faults import Faults
-from gateway.plane.hold import Holds
+from gateway.plane.hold import Holds, application_of
 from gateway.plane.loop_guard import LoopGuard
 from gateway.plane.observe import new_reference
 from gateway.plane.plane_cookies import Browser, PlaneCookies
@@ -109,7 +109,7 @@ class Decider:
         self, answered: Answered, request: AuthorizationRequest | None, sign_in: SignIn, now: dt.datetime
     ) -> Verdict:
         browser = answered.browser
-        if not self.guard.may_hold(browser.id, sign_in.client_id or answered.answer.redirect_uri):
+        if not self.guard.may_hold(sign_in, application_of(answered.answer.redirect_uri)):
             return self._end_loop(sign_in, now)
         hold = self.holds.keep(sign_in, answered.answer, request, answered.exchange, now=now)
         count(Outcome.HELD)

@@ -20,6 +20,7 @@ from enforcement.gate import Gate
 from gateway.plane.ask_gate import ask_gate
 from gateway.plane.authorization_request import AuthorizationRequest, ReleasePlan, rewritten
 from gateway.plane.held import HeldSignIn, HoldGone, KeptHold, dump, load
+from gateway.plane.loop_guard import LoopGuard
 from gateway.plane.parked import Parked, pack, unpack
 from gateway.plane.sign_in_audit import SignInAudit
 from idp_plugin.base import AuthorizationAnswer, Exchange, SignIn, Subject
@@ -91,6 +92,7 @@ class Holds:
         vault: Vault,
         gate: Gate,
         audit: SignInAudit,
+        guard: LoopGuard,
         public: str,
         parked_lifetime: dt.timedelta = PARKED_LIFETIME,
     ) -> None:
@@ -98,6 +100,7 @@ class Holds:
         self._vault = vault
         self._gate = gate
         self._audit = audit
+        self._guard = guard
         self._public = public
         self._parked_lifetime = parked_lifetime
 
@@ -171,6 +174,7 @@ class Holds:
             return StillDue(decision)
         # Security: deleted first, so that it is delivered at most once, whoever else asks meanwhile (S11).
         load(hold_id, secret, self._expiring.take(HOLD, hold_id))
+        self._guard.released(theirs, held.application)
         released = self._deliver(held, secret, now)
         self._audit.record(
             AuditAction.SIGN_IN_HOLD_RELEASED,

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from tests.servers.processes import free_port, running
 
-
 ENVIRONMENT = {"SPAREKEY_LIMITS__WAIT_WITHOUT_SCRIPT_SECONDS": "3"}
 
 
@@ -31,7 +30,16 @@ def started() -> Iterator[RunningDemo]:
     """Start `sparekey demo` and stop it at the end."""
     with tempfile.TemporaryDirectory(prefix="sparekey-browser-") as folder:
         ready, log = Path(folder) / "ready.json", Path(folder) / "log"
-        command = [sys.executable, "-m", "gateway.cli.main", "demo", "--port", str(_base()), "--ready-file", ready]
+        command = [
+            sys.executable,
+            "-m",
+            "gateway.cli.main",
+            "demo",
+            "--port",
+            str(_base()),
+            "--ready-file",
+            ready,
+        ]
         with running(command, log=log, ready=ready.exists, seconds=60, environment=ENVIRONMENT):
             told = json.loads(ready.read_text(encoding="utf-8"))
             people = told["people"]

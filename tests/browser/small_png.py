@@ -45,7 +45,8 @@ SHRINK = """async (source) => {
     bytes.set(new TextEncoder().encode(name), 4);
     bytes.set(data, 8);
     let check = 0xffffffff;
-    for (const byte of bytes.subarray(4, 8 + data.length)) check = table[(check ^ byte) & 255] ^ (check >>> 8);
+    const said = bytes.subarray(4, 8 + data.length);
+    for (const byte of said) check = table[(check ^ byte) & 255] ^ (check >>> 8);
     view.setUint32(8 + data.length, check ^ 0xffffffff);
     return bytes;
   };
@@ -54,7 +55,8 @@ SHRINK = """async (source) => {
   header.setUint32(4, height);
   header.setUint8(8, 8);
   header.setUint8(9, 3);
-  const packed = new Response(new Blob([numbered.rows]).stream().pipeThrough(new CompressionStream("deflate")));
+  const deflate = new CompressionStream("deflate");
+  const packed = new Response(new Blob([numbered.rows]).stream().pipeThrough(deflate));
   const parts = [
     Uint8Array.of(137, 80, 78, 71, 13, 10, 26, 10),
     chunk("IHDR", new Uint8Array(header.buffer)),

@@ -128,7 +128,11 @@ def forgotten_password(demo: RunningDemo, context: BrowserContext, look: Look = 
 def stopped(demo: RunningDemo, context: BrowserContext, look: Look = nobody_looks) -> None:
     """Where it does not go on."""
     page = context.new_page()
-    for name, path in {"not-found": "nothing", "hold-gone": "hold/AAAAAAAAAAAAAAAAAAAAAAAA", "over": "reset/code"}.items():
+    for name, path in {
+        "not-found": "nothing",
+        "hold-gone": "hold/AAAAAAAAAAAAAAAAAAAAAAAA",
+        "over": "reset/code",
+    }.items():
         page.goto(f"{demo.gateway}/sparekey/{path}")
         look(name, page)
     page.close()

@@ -46,7 +46,9 @@ class Inspector:
             page.set_viewport_size({"width": width, "height": 800})
             page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
             found = Axe().run(page).response["violations"]
-            self.wrong += [f"{name} {width} {scheme}: {each['id']} {each['nodes'][0]['html']}" for each in found]
+            self.wrong += [
+                f"{name} {width} {scheme}: {each['id']} {each['nodes'][0]['html']}" for each in found
+            ]
         self.wrong += [f"{name}: {small}" for small in page.evaluate(SMALL_TARGETS)]
         page.set_viewport_size({"width": 320, "height": 640})
         if page.evaluate(OVERFLOW) > 0:
@@ -60,7 +62,10 @@ class Inspector:
 def complain(page: Page, said: list[str]) -> None:
     """Collect what the browser has to say about our pages."""
     page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("console", lambda message: said.append(message.text) if is_ours(message.location["url"], message.text) else None)
+    page.on(
+        "console",
+        lambda message: said.append(message.text) if is_ours(message.location["url"], message.text) else None,
+    )
 
 
 def is_ours(url: str, text: str) -> bool:
@@ -151,9 +156,13 @@ def test_our_pages_cannot_be_framed_and_run_no_inline_script(
     page = browser_context.new_page()
     page.goto(f"{demo.gateway}/sparekey/reset")
     page.evaluate(
-        """() => { const script = document.createElement("script"); script.textContent = "window.ran = true";
-        document.body.append(script); const frame = document.createElement("iframe"); frame.src = location.href;
-        document.body.append(frame); }"""
+        """() => {
+          const script = document.createElement("script");
+          script.textContent = "window.ran = true";
+          const frame = document.createElement("iframe");
+          frame.src = location.href;
+          document.body.append(script, frame);
+        }"""
     )
     assert page.evaluate("window.ran") is None
     assert len([frame for frame in page.frames if "/reset" in frame.url]) == 1

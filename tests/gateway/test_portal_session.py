@@ -20,7 +20,9 @@ def sessions(valkey: Valkey) -> Iterator[PortalSessions]:
     expiring.close()
 
 
-def session(idp_session: str = "sid-1", subject: Subject = ALICE, started_at: dt.datetime = NOW) -> PortalSession:
+def session(
+    idp_session: str = "sid-1", subject: Subject = ALICE, started_at: dt.datetime = NOW
+) -> PortalSession:
     return PortalSession(
         id="portal-1",
         subject=subject,
@@ -36,7 +38,7 @@ def test_a_session_is_found_by_its_token_alone(sessions: PortalSessions, valkey:
     assert sessions.read(token, now=NOW) == session()
     assert sessions.read("portal-1", now=NOW) is None
     assert sessions.read("", now=NOW) is None
-    assert not any(token.encode() in key for key in valkey.client.keys())
+    assert not any(token.encode() in key for key in valkey.client.scan_iter())
 
 
 def test_a_session_ends_after_half_an_hour(sessions: PortalSessions) -> None:

@@ -35,7 +35,9 @@ class ForgingProvider:
     status: int = 200
     redeemed: list[dict[str, str]] = field(default_factory=list)
     settings: Any = field(
-        default_factory=lambda: SimpleNamespace(issuer=ISSUER, client_id="sparekey", scope="openid profile email")
+        default_factory=lambda: SimpleNamespace(
+            issuer=ISSUER, client_id="sparekey", scope="openid profile email"
+        )
     )
     secret: str = "s:e c"
     metadata: dict[str, str] = field(default_factory=dict)
@@ -46,7 +48,9 @@ class ForgingProvider:
     def keys(self, *, again: bool = False) -> KeySet:
         return KeySet([OURS])
 
-    def request(self, method: str, address: str, *, data: dict[str, str], auth: tuple[str, str]) -> httpx.Response:
+    def request(
+        self, method: str, address: str, *, data: dict[str, str], auth: tuple[str, str]
+    ) -> httpx.Response:
         assert (method, address, auth) == ("POST", f"{ISSUER}/token_endpoint", ("sparekey", "s%3Ae%20c"))
         self.redeemed.append(data)
         return httpx.Response(self.status, json={"id_token": self.token(), "access_token": "a"})
@@ -63,7 +67,12 @@ class Portal:
 
     def begin(self, browser: str = "browser") -> dict[str, str]:
         """Begin, and let the provider's token fit; returns the query that the browser was sent with."""
-        query = {name: values[0] for name, values in parse_qs(urlsplit(self.signin.begin("/sparekey/", browser=browser, now=NOW)).query).items()}
+        query = {
+            name: values[0]
+            for name, values in parse_qs(
+                urlsplit(self.signin.begin("/sparekey/", browser=browser, now=NOW)).query
+            ).items()
+        }
         self.provider.claims = {
             "iss": ISSUER,
             "aud": "sparekey",
@@ -79,14 +88,18 @@ class Portal:
         return query
 
     def finish(self, query: dict[str, str], browser: str = "browser", **answer: str):
-        return self.signin.finish({"state": query["state"], "code": "c", "iss": ISSUER, **answer}, browser=browser, now=NOW)
+        return self.signin.finish(
+            {"state": query["state"], "code": "c", "iss": ISSUER, **answer}, browser=browser, now=NOW
+        )
 
 
 @pytest.fixture
 def portal(valkey: Valkey) -> Portal:
     expiring = Expiring(valkey.url, Vault([bytes(32)]))
     provider, ended = ForgingProvider(), []
-    yield Portal(provider, PortalSignIn(provider, expiring, redirect_uri=CALLBACK, on_logout=ended.append), ended)
+    yield Portal(
+        provider, PortalSignIn(provider, expiring, redirect_uri=CALLBACK, on_logout=ended.append), ended
+    )
     expiring.close()
 
 

@@ -38,11 +38,18 @@ def raised(name: str) -> set[str]:
         for node in ast.walk(ast.parse(source.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
     ]
-    return {arg.value for call in calls for arg in call.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)}
+    return {
+        arg.value
+        for call in calls
+        for arg in call.args
+        if isinstance(arg, ast.Constant) and isinstance(arg.value, str)
+    }
 
 
 def test_every_refusal_has_a_sentence_or_a_page() -> None:
-    refusals = {each for _name, each in inspect.getmembers(flow, inspect.isclass) if issubclass(each, flow.Refused)}
+    refusals = {
+        each for _name, each in inspect.getmembers(flow, inspect.isclass) if issubclass(each, flow.Refused)
+    }
     assert refusals - {flow.Refused} - ELSEWHERE == set(errors.BESIDE_FIELD)
 
 

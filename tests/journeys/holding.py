@@ -6,7 +6,10 @@ from idp_plugin.base import AuthorizationAnswer, Exchange, SignIn, Subject
 from tests.journeys.world import PageVisitor
 
 APPLICATION = "https://app.example.org"
-TARGET = "/authorize?client_id=timesheets&response_type=code&state=s1&redirect_uri=https%3A%2F%2Fapp.example.org%2Fcb"
+TARGET = (
+    "/authorize?client_id=timesheets&response_type=code&state=s1"
+    "&redirect_uri=https%3A%2F%2Fapp.example.org%2Fcb"
+)
 
 
 def portal_session(browser: PageVisitor) -> PortalSession:
@@ -28,7 +31,9 @@ def hold(browser: PageVisitor, *, target: str = TARGET, subject: str = "", sessi
     )
     answer = AuthorizationAnswer(f"{APPLICATION}/cb", {"code": "secret-code", "state": "s1"}, "query")
     location = f"{APPLICATION}/cb?code=secret-code&state=s1".encode()
-    exchange = Exchange(b"POST", b"/sign-in", (), b"", 302, ((b"Location", location), (b"X-Upstream", b"no")), b"")
+    exchange = Exchange(
+        b"POST", b"/sign-in", (), b"", 302, ((b"Location", location), (b"X-Upstream", b"no")), b""
+    )
     request = read_request(target.encode())
     kept = services.holds.keep(sign_in, answer, request, exchange, now=browser.world.clock())
     browser.app.set_cookie(f"sparekey-hold-{kept.id}", kept.secret)

@@ -21,8 +21,8 @@ NAMES = [
     "{{7*7}}",
     "%00",
     "\ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16"),
-    "ｂｏｂ",
-    "боб",
+    "\uff42\uff4f\uff42",
+    "\u0431\u043e\u0431",
     " " * 300,
 ]
 
@@ -71,7 +71,9 @@ def test_a_way_back_to_somewhere_else_leads_home(world: World, value: str) -> No
     assert "evil" not in page.html.find("a", class_="way-out")["href"]
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1", "127.0.0.1:1", "localhost", "[::1]", "a b", "x@y"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1", "127.0.0.1:1", "localhost", "[::1]", "a b", "x@y"]
+)
 def test_a_foreign_host_is_refused(world: World, host: str) -> None:
     answer = world.browser(HTTP_HOST=host).app.get("/sparekey/reset", status="*")
     assert answer.status_int in {400, 421}
@@ -117,7 +119,9 @@ def test_a_browser_without_cookies_is_told_what_to_do(world: World) -> None:
 @pytest.mark.parametrize("value", ["x", "a" * 5000, "é", "' or 1=1"])
 def test_an_odd_cookie_is_replaced(world: World, value: str) -> None:
     browser = world.browser()
-    answer = browser.app.get("/sparekey/reset", headers={"Cookie": f"sparekey-browser={value}".encode().decode("latin-1")})
+    answer = browser.app.get(
+        "/sparekey/reset", headers={"Cookie": f"sparekey-browser={value}".encode().decode("latin-1")}
+    )
     assert len(browser.cookie("browser")) == 43
     assert answer.status_int == 200
 
@@ -125,7 +129,9 @@ def test_an_odd_cookie_is_replaced(world: World, value: str) -> None:
 @pytest.mark.parametrize("attempt", ["x", "", "a" * 4000, "../../x", "%00"])
 def test_an_odd_attempt_starts_again(world: World, attempt: str) -> None:
     browser = world.browser()
-    answer = browser.app.get("/sparekey/reset/code", headers={"Cookie": f"sparekey-attempt={attempt}"}, status=410)
+    answer = browser.app.get(
+        "/sparekey/reset/code", headers={"Cookie": f"sparekey-attempt={attempt}"}, status=410
+    )
     assert heading(answer) == "Please start again"
 
 
@@ -136,7 +142,9 @@ def test_raw_bytes_in_an_address_are_refused_with_a_page(world: World, query: st
     assert (answer.status_int, heading(answer)) == (400, "We did not understand that")
 
 
-@pytest.mark.parametrize("query", ["lang=xx", "lang=%00", "lang=en-GB", "ui_locales=fr+en", "mkt=en-us", "lang=" + "a" * 3000])
+@pytest.mark.parametrize(
+    "query", ["lang=xx", "lang=%00", "lang=en-GB", "ui_locales=fr+en", "mkt=en-us", "lang=" + "a" * 3000]
+)
 def test_any_language_can_be_asked_for(world: World, query: str) -> None:
     page = world.browser().get(f"/sparekey/reset?{query}")
     assert (page.html.html["lang"], page.html.html["dir"]) == ("en", "ltr")
@@ -168,7 +176,9 @@ def test_a_kind_that_is_not_offered_is_refused(world: World, kind: str) -> None:
     assert "Choose one of the ways" in page
 
 
-@pytest.mark.parametrize("password", ["", "a" * 300, "a" * 100_000, "line\nbreak and more", "\x00" * 12, "bob" * 2])
+@pytest.mark.parametrize(
+    "password", ["", "a" * 300, "a" * 100_000, "line\nbreak and more", "\x00" * 12, "bob" * 2]
+)
 def test_an_odd_password_is_refused_and_can_be_tried_again(world: World, password: str) -> None:
     world.register("bob", "email")
     browser = world.browser()

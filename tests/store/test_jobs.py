@@ -243,24 +243,20 @@ def test_a_worker_in_a_thread_does_jobs_and_leaves_signals_alone(jobs: Jobs, don
 
 
 def test_stopping_waits_for_the_job_under_way_and_leaves_the_rest(jobs: Jobs) -> None:
-    started, may_end, ended = threading.Event(), threading.Event(), list[bool]()
+    started, returned, ended = threading.Event(), threading.Event(), list[bool]()
 
     def slow(body: Body) -> None:
         started.set()
-        assert may_end.wait(20)
-        ended.append(True)
+        assert jobs._stopped.wait(20)
+        ended.append(not returned.wait(0.3))
 
     jobs.register("message.slow", slow)
     jobs.enqueue("message.slow", {})
     jobs.enqueue("message.slow", {})
     jobs.start_thread()
     assert started.wait(20)
-    stopping = threading.Thread(target=jobs.stop)
-    stopping.start()
-    while jobs._consumer is not None or not jobs._stopped.is_set():
-        pass
-    may_end.set()
-    stopping.join(20)
+    jobs.stop()
+    returned.set()
     assert ended == [True]
     assert jobs.pending() == 1
 

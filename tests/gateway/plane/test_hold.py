@@ -14,10 +14,12 @@ from enforcement.gate import Gate
 from gateway.plane.authorization_request import SESSION_PARAMETER, read_request
 from gateway.plane.hold import HoldGone, Holds, KeptHold, Released, Replay, SomebodyElse, StartAgain, StillDue
 from gateway.plane.hold import application_of as shown
+from gateway.plane.loop_guard import LoopGuard
 from gateway.plane.parked import Parked
 from gateway.plane.sign_in_audit import SignInAudit
 from idp_plugin.base import AuthorizationAnswer, Exchange, SignIn, Subject
 from store.audit import AuditAction
+from store.counters import Counters
 from store.database import Database
 from store.expiring import Expiring
 from store.vault import Vault
@@ -77,7 +79,12 @@ def bench(tmp_path: Path, valkey: Valkey) -> Iterator[Bench]:
     adopt(database, POLICY, author="test", now=NOW)
     expiring = Expiring(valkey.url, vault)
     holds = Holds(
-        expiring=expiring, vault=vault, gate=Gate(database), audit=SignInAudit(database), public=ISSUER
+        expiring=expiring,
+        vault=vault,
+        gate=Gate(database),
+        audit=SignInAudit(database),
+        guard=LoopGuard(Counters(expiring)),
+        public=ISSUER,
     )
     yield Bench(holds, database, expiring)
     expiring.close()

@@ -34,7 +34,6 @@ class RecordCutter:
 
     def count(self, work: Callable[[], object]) -> int:
         """Return how many records the client sent over the last connection that `work` made."""
-        self._counts.clear()
         work()
         # The last record may still be on its way through here.
         self._readers[-1].join(10)
@@ -54,19 +53,18 @@ class RecordCutter:
                 client, _ = self._listener.accept()
                 server = socket.create_connection(("127.0.0.1", self._target))
                 self._open += [client, server]
+                connection = (len(self._counts), client, server)
                 self._counts.append(0)
-                self._readers.append(
-                    threading.Thread(target=self._upstream, args=(client, server), daemon=True)
-                )
+                self._readers.append(threading.Thread(target=self._upstream, args=connection, daemon=True))
                 self._readers[-1].start()
                 threading.Thread(target=_pour, args=(server, client), daemon=True).start()
 
-    def _upstream(self, client: socket.socket, server: socket.socket) -> None:
+    def _upstream(self, which: int, client: socket.socket, server: socket.socket) -> None:
         number = 0
         with contextlib.suppress(OSError):
             while record := _record(client):
                 number += 1
-                self._counts[-1] = number
+                self._counts[which] = number
                 if number == self._swallowed:
                     self._swallowed = None
                     client.shutdown(socket.SHUT_RDWR)
