@@ -48,7 +48,7 @@ class Eligibility:
         if identity is None or identity.privileged:
             return None
         rule = self._rule(identity)
-        if rule is None or not rule.reset_allowed:
+        if rule is None:
             return None
         with self._database.reading() as transaction:
             person = transaction.people.by_subject(identity.subject.source, identity.subject.id)

@@ -5,7 +5,6 @@
     StoreError
       StoreUnavailable(what)    infrastructure: retry later
       StoreMisconfigured(what)  an operator must act
-      AlreadyClaimed(id)        somebody else was first
       Conflict                  it changed since it was read
       SealBroken                sealed under a key we do not have, for something else, or altered
 
@@ -31,14 +30,6 @@ class StoreMisconfigured(StoreError):
     def __init__(self, what: str) -> None:
         super().__init__(what)
         self.what = what
-
-
-class AlreadyClaimed(StoreError):
-    """Somebody else claimed `id` first."""
-
-    def __init__(self, id: str) -> None:  # noqa: A002 - the contract's name
-        super().__init__(id)
-        self.id = id
 
 
 class Conflict(StoreError):

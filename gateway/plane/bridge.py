@@ -230,7 +230,7 @@ class LocalTurn(Turn):
         """Send the application's answer."""
         self.status = answer.status
         self.answering = True
-        self.closes = self.closes or self.connection.site.stopping
+        self.closes = self.closes or self.connection.listener.stopping
         is_head = self._request_head.method == b"HEAD"
         body = b"" if is_head or answer.status in {204, 304} else answer.body
         length = answer.stated_length if is_head and answer.stated_length else b"%d" % len(answer.body)

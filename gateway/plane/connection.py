@@ -14,7 +14,7 @@ from gateway.plane.request_head import Peer, Refused, read_head
 from gateway.plane.turn import RefusedTurn, Turn
 
 if TYPE_CHECKING:
-    from gateway.plane.site import Site
+    from gateway.plane.listener import Listener
 
 PIPELINED_REQUESTS = 8
 """So many may wait behind each other; then the connection ends with the last of them."""
@@ -43,15 +43,15 @@ class Connection(asyncio.Protocol):
         "deaf",
         "ended",
         "heard",
+        "listener",
         "peer",
-        "site",
         "turns",
         "write",
         "write_all",
     )
 
-    def __init__(self, site: "Site") -> None:
-        self.site = site
+    def __init__(self, listener: "Listener") -> None:
+        self.listener = listener
         self.turns: deque[Turn] = deque()
         self.deaf = False
         """What still comes is not read any more."""
@@ -74,9 +74,9 @@ class Connection(asyncio.Protocol):
         self.write = self._transport.write
         self.write_all = self._transport.writelines
         address = str(transport.get_extra_info("peername")[0])
-        self.peer = Peer(address, self.site.rules.proxies.trusts(address))
+        self.peer = Peer(address, self.listener.rules.proxies.trusts(address))
         self._parser = httptools.HttpRequestParser(self)
-        self.site.opened(self)
+        self.listener.opened(self)
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser; refuse what it refuses."""
@@ -97,7 +97,7 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError:
             self._refuse_unless_deaf(Refused(400, "malformed"))
         else:
-            if self._in_head and self._head_bytes > self.site.limits.head_bytes:
+            if self._in_head and self._head_bytes > self.listener.limits.head_bytes:
                 self.refuse(Refused(431, "head_bytes"))
         if self._receiving is not None:
             self._receiving.pass_on()
@@ -116,7 +116,7 @@ class Connection(asyncio.Protocol):
         """Tell whoever still works for this client."""
         del exc
         self.deaf = True
-        self.site.closed(self)
+        self.listener.closed(self)
         turns, self.turns = self.turns, deque()
         for turn in turns:
             turn.leave()
@@ -165,7 +165,7 @@ class Connection(asyncio.Protocol):
             return
         self._in_head = False
         parser = self._parser
-        limits = self.site.limits
+        limits = self.listener.limits
         try:
             if (
                 len(self._fields) > limits.header_fields
@@ -177,10 +177,10 @@ class Connection(asyncio.Protocol):
                 self._target,
                 parser.get_http_version(),
                 self._fields,
-                rules=self.site.rules,
+                rules=self.listener.rules,
                 peer=self.peer,
             )
-            turn = self.site.turn_for(self, head)
+            turn = self.listener.turn_for(self, head)
         except Refused as refused:
             self.refuse(refused)
             return
@@ -203,7 +203,7 @@ class Connection(asyncio.Protocol):
         self.deaf = turn.closes
         turn.take_end()
 
-    # Turns and the site call these.
+    # Turns and the listener call these.
 
     @property
     def is_stalled(self) -> bool:
@@ -219,7 +219,7 @@ class Connection(asyncio.Protocol):
             self.hang_up(listen=refused or not turn.received or self._transport.can_write_eof())
         elif self.turns:
             self._begin_front()
-        elif self.deaf or self.ended or self.site.stopping:
+        elif self.deaf or self.ended or self.listener.stopping:
             self.hang_up()
         elif not self._reading:
             self.reconsider_reading()
@@ -265,13 +265,13 @@ class Connection(asyncio.Protocol):
         """
         self.deaf = True
         now = time.monotonic()
-        if listen and not self.ended and not self.site.stopping:
+        if listen and not self.ended and not self.listener.stopping:
             self._linger_until = now + LINGER_SECONDS
             self.reconsider_reading()
             if self._transport.can_write_eof():
                 self._transport.write_eof()
         else:
-            self._linger_until = now + self.site.timeouts.body
+            self._linger_until = now + self.listener.timeouts.body
             self._transport.close()
 
     def abort(self) -> None:
@@ -283,28 +283,28 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     def check(self, now: float) -> None:
-        """End what has waited too long for the client, or for somebody else. The site's clock calls it."""
+        """End what has waited too long for the client, or for somebody else; the clock calls it."""
         if self._stalled_since or self._linger_until:
             self._check_reader(now)
         elif self._in_head or not self.turns:
             self._check_idle(now)
-        elif not self.turns[0].received and self._reading and now - self.heard > self.site.timeouts.body:
+        elif not self.turns[0].received and self._reading and now - self.heard > self.listener.timeouts.body:
             self.refuse(Refused(408, "body_time"))
         elif refused := self.turns[0].overdue(now):
             self.turns[0].refuse(refused)
 
     def _check_reader(self, now: float) -> None:
-        if self._stalled_since and now - self._stalled_since > self.site.timeouts.body:
+        if self._stalled_since and now - self._stalled_since > self.listener.timeouts.body:
             self._transport.abort()
         elif self._linger_until and now > self._linger_until:
             self._end_listening()
 
     def _check_idle(self, now: float) -> None:
-        timeouts = self.site.timeouts
+        timeouts = self.listener.timeouts
         if self._in_head:
             if now - self._head_began > timeouts.head:
                 self.refuse(Refused(408, "head_time"))
-        elif now - self.heard > timeouts.idle or self.site.stopping:
+        elif now - self.heard > timeouts.idle or self.listener.stopping:
             self.hang_up()
 
     def _begin_front(self) -> None:
@@ -318,7 +318,7 @@ class Connection(asyncio.Protocol):
             self.hang_up()
 
     def _check_size(self) -> None:
-        limits = self.site.limits
+        limits = self.listener.limits
         if len(self._fields) > limits.header_fields:
             raise Refused(431, "header_fields")
         size = len(self._target) + sum(len(name) + len(value) + 4 for name, value in self._fields)

@@ -94,10 +94,9 @@ class Decider:
             return self._stop(Outcome.WRONG_SESSION, sign_in_pages.ANOTHER_SESSION)
         now = self.clock()
         match ask_gate(self.gate, sign_in, now=now):
-            case Release(reason=reason):
+            case Release() as release:
                 count(Outcome.RELEASED)
-                covered = self.faults.satisfied(sign_in, now=now) if reason == "covered" else ()
-                return Pass(answered.browser.set_cookie + covered)
+                return Pass(answered.browser.set_cookie + self.faults.satisfied(sign_in, release, now=now))
             case Interrupt():
                 return self._hold(answered, request, sign_in, now)
             case Deny(reason=reason):

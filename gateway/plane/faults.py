@@ -9,7 +9,7 @@ from enforcement import satisfied
 from enforcement.breaker import Breaker
 from enforcement.decision import Release
 from enforcement.gate import Gate
-from enforcement.policy import GroupsUnknown, Policy
+from enforcement.policy import Policy
 from gateway.plane import sign_in_pages
 from gateway.plane.observe import new_reference
 from gateway.plane.plane_cookies import PlaneCookies
@@ -40,13 +40,14 @@ class Faults:
     vault: Vault
     cookies: PlaneCookies
 
-    def satisfied(self, sign_in: SignIn, *, now: dt.datetime) -> Headers:
+    def satisfied(self, sign_in: SignIn, release: Release, *, now: dt.datetime) -> Headers:
         """Return the cookie that says that this session was covered just now; nothing without a session."""
-        policy = self.gate.last_known_policy()
-        if policy is None or not sign_in.session_id:
+        if release.reason != "covered" or not sign_in.session_id:
             return ()
         subject = sign_in.subject
-        claim = satisfied.Satisfied(subject.source, subject.id, sign_in.session_id, policy.version, 0)
+        claim = satisfied.Satisfied(
+            subject.source, subject.id, sign_in.session_id, release.policy_version, release.person_epoch
+        )
         return self.cookies.satisfied(
             satisfied.mint(claim, self.vault.signing_key(satisfied.PURPOSE), now=now)
         )
@@ -65,10 +66,21 @@ class Faults:
             sign_in: None where the provider failed before anybody was recognised.
         """
         breaker = self.provider_breaker if isinstance(error, IdpUnavailable) else self.gate.breaker
-        outcome = self._outcome(exchange, sign_in, now) if breaker.failed() else Outcome.FAULT_DENIED
         reference = new_reference()
-        count(outcome)
+        outcome = Outcome.FAULT_DENIED
+        if breaker.failed():
+            outcome = self._outcome(exchange, sign_in, reference, now)
+        else:
+            subject = sign_in.subject if sign_in else None
+            self.audit.record(
+                AuditAction.SIGN_IN_GATE_FAULT_DENIED,
+                now=now,
+                subject=subject,
+                reference=reference,
+                error=type(error).__name__,
+            )
         released = outcome is not Outcome.FAULT_DENIED
+        count(outcome)
         count_fault("release" if released else "deny")
         log.error(
             "sign_in_fault",
@@ -77,29 +89,25 @@ class Faults:
             error=type(error).__name__,
             alarm=True,
         )
-        action = AuditAction.SIGN_IN_GATE_FAULT_DENIED
-        if released:
-            action = AuditAction.SIGN_IN_GATE_FAULT_RELEASED
-        subject = sign_in.subject if sign_in else None
-        self.audit.record(action, now=now, subject=subject, reference=reference, error=type(error).__name__)
         return Pass() if released else sign_in_pages.stopped(sign_in_pages.OUTAGE, reference)
 
-    def _outcome(self, exchange: Exchange, sign_in: SignIn | None, now: dt.datetime) -> Outcome:
+    def _outcome(
+        self, exchange: Exchange, sign_in: SignIn | None, reference: str, now: dt.datetime
+    ) -> Outcome:
         policy = self._policy()
-        if policy is None:
-            return Outcome.FAULT_DENIED
-        if sign_in and self._was_covered(exchange, sign_in, policy.version, now):
-            return Outcome.SATISFIED
-        try:
-            rule = policy.rule_for(
-                groups=sign_in.groups if sign_in else None,
-                roles=None,
-                client_id=sign_in.client_id if sign_in else "",
+        if policy and sign_in and self._was_covered(exchange, sign_in, policy.version, now):
+            self.audit.record(
+                AuditAction.SIGN_IN_GATE_FAULT_RELEASED, now=now, subject=sign_in.subject, reference=reference
             )
-        except GroupsUnknown:
-            return Outcome.FAULT_DENIED
-        released = isinstance(self.gate.on_fault(rule), Release)
-        return Outcome.FAULT_RELEASED if released else Outcome.FAULT_DENIED
+            return Outcome.SATISFIED
+        # The gate keeps this event until the database takes it again.
+        answer = self.gate.answer_fault(
+            groups=sign_in.groups if sign_in else None,
+            client_id=sign_in.client_id if sign_in else "",
+            reference=reference,
+            now=now,
+        )
+        return Outcome.FAULT_RELEASED if isinstance(answer, Release) else Outcome.FAULT_DENIED
 
     def _policy(self) -> Policy | None:
         try:

@@ -18,7 +18,7 @@ WORDING = {
     "ja": "アカウントにアクセスできませんか?",
     "ar": "ألا يمكنك الوصول إلى حسابك؟",
 }
-MARK = b'id="sparekey-link"'
+OPENING = b'<p id="sparekey-link"'
 LONGEST_RETURN_PATH = 8192
 
 HTML_TAG = re.compile(rb"<html\b[^>]*>", re.IGNORECASE)
@@ -74,8 +74,8 @@ def insert_link(page: bytes, *, target: bytes, prefix: str) -> bytes | None:
         prefix: Path under which our own pages live.
     Source: `docs/architecture.md`, link; Keycloak 26 `login.ftl`, `login-update-password.ftl`, `error.ftl`.
     """
-    place = None if MARK in page else _place(page)
-    if place is None:
+    place = _place(page)
+    if place is None or page.startswith(OPENING, place.at):
         UNFIT.inc()
         return None
     INSERTED.inc()

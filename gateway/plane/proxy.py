@@ -209,7 +209,7 @@ class ProxyTurn(Turn):
         self, status_line: bytes, fields: Iterable[Field], framing: bytes, body: bytes = b""
     ) -> None:
         self.answering = True
-        if self.closes or not self.received or self.connection.site.stopping:
+        if self.closes or not self.received or self.connection.listener.stopping:
             self.closes = True
             framing += b"\r\nConnection: close"
         self._out.append(b"".join((status_line, lines(fields), framing, b"\r\n\r\n", body)))
@@ -305,13 +305,15 @@ class ProxyTurn(Turn):
             self._done()
 
     def _exchange(self, plain: bytes) -> Exchange:
+        response = self._response
+        fields = self._fields_but(Treatment.CONTENT_ENCODING) if response.coding else response.fields
         return Exchange(
             method=self.asked.method,
             target=self.asked.target,
             request_headers=self.asked.headers,
             request_body=bytes(self._kept_body or b""),
             status=self.status,
-            response_headers=tuple(self._fields_but(Treatment.CONTENT_ENCODING)),
+            response_headers=tuple(fields),
             response_body=plain,
         )
 

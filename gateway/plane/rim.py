@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from gateway.plane.bridge import Bridge
 from gateway.plane.client_address import TrustedProxies
 from gateway.plane.connection import Connection
+from gateway.plane.listener import Listener
 from gateway.plane.observe import Observer
 from gateway.plane.origin import Origin
 from gateway.plane.proxy import Proxy
 from gateway.plane.request_head import Refused, RequestHead, Rules
-from gateway.plane.site import Site
 from gateway.plane.turn import Turn
 from gateway.plane.upstream import Upstream
 from gateway.plane.verdict import Interceptor
@@ -60,7 +60,7 @@ class Plane:
             timeouts=settings.timeouts,
         )
         self._bridge = _bridge(settings, application, origin)
-        self._site = Site(
+        self._listener = Listener(
             settings.listen,
             rules=Rules(origin, TrustedProxies(settings.trusted_proxies)),
             limits=settings.limits,
@@ -74,7 +74,7 @@ class Plane:
     @property
     def port(self) -> int:
         """The port that was taken."""
-        return self._site.port
+        return self._listener.port
 
     async def start(self) -> None:
         """Listen.
@@ -82,11 +82,11 @@ class Plane:
         Raises:
             OSError: The address is taken or not ours.
         """
-        await self._site.start()
+        await self._listener.start()
 
     async def stop(self) -> None:
         """Stop listening, end what is in flight within `timeouts.stop`, close everything."""
-        await self._site.stop()
+        await self._listener.stop()
         if self._proxy.examining:
             await asyncio.wait(self._proxy.examining, timeout=1)
         await self._upstream.close()
@@ -110,7 +110,7 @@ class OperationsListener:
     ) -> None:
         origin = Origin("")
         self._bridge = _bridge(settings, application, origin)
-        self._site = Site(
+        self._listener = Listener(
             settings.operations,
             rules=Rules(origin, TrustedProxies(())),
             limits=settings.limits,
@@ -122,7 +122,7 @@ class OperationsListener:
     @property
     def port(self) -> int:
         """The port that was taken."""
-        return self._site.port
+        return self._listener.port
 
     async def start(self) -> None:
         """Listen.
@@ -130,11 +130,11 @@ class OperationsListener:
         Raises:
             OSError: The address is taken or not ours.
         """
-        await self._site.start()
+        await self._listener.start()
 
     async def stop(self) -> None:
         """As `Plane.stop`."""
-        await self._site.stop()
+        await self._listener.stop()
         self._bridge.close()
 
 

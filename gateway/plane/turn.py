@@ -129,7 +129,7 @@ class Turn:
     def finish(self) -> None:
         """Write the log line; after this nothing more happens in this turn."""
         self.over = True
-        self.connection.site.observer.request(self)
+        self.connection.listener.observer.request(self)
 
 
 class RefusedTurn(Turn):

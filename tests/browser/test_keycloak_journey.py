@@ -47,7 +47,9 @@ class Site:
         while True:
             count += 1
             received = self.mail.wait(count)[count - 1]
-            if received.recipients == (address,) and (found := re.search(r"^\s*(\d{6})\s*$", received.text, re.M)):
+            if received.recipients == (address,) and (
+                found := re.search(r"^\s*(\d{6})\s*$", received.text, re.M)
+            ):
                 return found.group(1)
 
 

@@ -74,7 +74,9 @@ def is_ours(url: str, text: str) -> bool:
 
 def test_every_page_on_the_way_is_easy_to_use(demo: RunningDemo, chromium: Browser) -> None:
     inspector, said = Inspector(), []
-    alice, bob, grace, nobody = (chromium.new_context(locale="en-GB") for _person in range(4))
+    alice, bob, grace, nobody = (
+        chromium.new_context(locale="en-GB", reduced_motion="reduce") for _person in range(4)
+    )
     for context in (alice, bob, grace, nobody):
         context.set_default_timeout(15_000)
         context.on("page", lambda page: complain(page, said))

@@ -11,6 +11,7 @@ import pytest
 from flows.attempt import Attempt, Stage
 from flows.errors import AttemptExpired, CodeExpired, FlowError, WrongCode, WrongStage
 from flows.records import Records
+from idp_plugin.base import Subject
 from store.audit import AuditAction
 from tests.flows.test_registration import MINE
 from tests.flows.world import World, code_in, policy, wrong
@@ -112,6 +113,25 @@ def test_a_claim_that_a_fail_over_lost_is_not_claimed_twice(world: World) -> Non
     with pytest.raises(AttemptExpired):
         world.set_password(attempt, "another good password")
     assert len(world.directory.written) == 1
+
+
+def test_a_claim_that_is_lost_while_its_write_is_under_way_is_not_claimed_twice(
+    world: World, monkeypatch
+) -> None:
+    world.a_person("bob", registered=("email",))
+    attempt = world.proved("bob")
+    stored, write = world.expiring.peek("attempt", attempt.id), world.directory.set_password
+
+    def lose_the_claim_and_try_again(account: Subject, new: str) -> None:
+        monkeypatch.setattr(world.directory, "set_password", write)
+        world.expiring.put("attempt", attempt.id, stored, ttl=attempt.expires_at - world.now)
+        with pytest.raises(AttemptExpired):
+            world.set_password(attempt, "another good password")
+        write(account, new)
+
+    monkeypatch.setattr(world.directory, "set_password", lose_the_claim_and_try_again)
+    world.set_password(attempt, NEW)
+    assert world.directory.written == [("entry-bob", NEW)]
 
 
 def test_a_code_that_a_fail_over_brought_back_is_still_spent(make_world) -> None:

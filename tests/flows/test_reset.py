@@ -4,6 +4,7 @@ import pytest
 
 from enforcement.current_policy import adopt
 from flows.attempt import Stage
+from flows.authenticators import totp
 from flows.errors import (
     AttemptExpired,
     CodeExpired,
@@ -744,3 +745,34 @@ def test_a_wrong_answer_to_a_question_that_was_just_answered_does_not_count(
         world.verify(attempt, wrong(code))
     assert world.read(attempt).wrong_answers == 0
     assert len(world.read(attempt).proofs) == 1
+
+
+def test_an_app_that_is_not_trusted_yet_proves_nothing_beside_an_address_that_is(world: World) -> None:
+    world.a_person("carol", registered=("email",))
+    world.seeds["carol"] = seed = totp.new_seed()
+    with world.database.transaction() as transaction:
+        transaction.authenticators.add(
+            world.person_id("carol"),
+            "totp",
+            seed,
+            now=world.now,
+            trusted_from=world.now + dt.timedelta(hours=24),
+            provenance="self",
+        )
+    attempt = world.start("carol")
+    world.drain()
+    world.send(attempt, "totp")
+    with pytest.raises(WrongCode):
+        world.verify(attempt, world.app_code("carol"))
+
+
+def test_a_code_sent_before_another_change_was_finished_proves_nothing(world: World) -> None:
+    world.a_person("carol", registered=("email", "totp"))
+    older = world.send(world.start("carol@example.org", browser="browser-b"), browser="browser-b")
+    code = world.code_for("carol")
+    newer = world.start("carol")
+    world.drain()
+    world.send(newer, "totp")
+    world.set_password(world.verify(newer, world.app_code("carol")), NEW)
+    with pytest.raises(WrongCode):
+        world.verify(older, code, browser="browser-b")

@@ -16,12 +16,12 @@ with atheris.instrument_imports(include=["gateway.plane"]):
     from gateway.plane import connection as connection_module
     from gateway.plane.client_address import TrustedProxies
     from gateway.plane.connection import Connection
+    from gateway.plane.listener import Listener
     from gateway.plane.observe import Observer
     from gateway.plane.origin import Origin
     from gateway.plane.proxy import Proxy, ProxyTurn
     from gateway.plane.request_head import Rules
     from gateway.plane.response_head import read_response_head
-    from gateway.plane.site import Site
     from gateway.plane.verdict import PassAll
     from gateway.settings import LimitsSettings, TimeoutSettings
 
@@ -141,7 +141,7 @@ def one_connection(data: bytes) -> None:
     origin = Origin("https://h.example")
     timeouts = TimeoutSettings()
     proxy = Proxy(upstream, PassAll(), origin=origin, limits=LIMITS, timeouts=timeouts)  # type: ignore[arg-type]
-    site = Site(
+    listener = Listener(
         "127.0.0.1:0",
         rules=Rules(origin, TrustedProxies(())),
         limits=LIMITS,
@@ -149,7 +149,7 @@ def one_connection(data: bytes) -> None:
         observer=Observer(None),
         turn_for=proxy.turn,
     )
-    connection = Connection(site)
+    connection = Connection(listener)
     connection.connection_made(client)  # type: ignore[arg-type]
     provider = atheris.FuzzedDataProvider(data)
     size = provider.ConsumeIntInRange(1, 200)

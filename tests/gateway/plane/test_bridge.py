@@ -82,6 +82,25 @@ async def test_only_what_is_ours_comes_to_us(target: bytes, ours: bool) -> None:
 
 
 @on_a_loop
+@pytest.mark.parametrize("request_bytes", [get(b"/sparekey/"), get(b"/sparekey/", method=b"POST")])
+async def test_each_request_is_answered_by_one_call(request_bytes: bytes) -> None:
+    calls: list[str] = []
+
+    def counts(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        calls.append(environ["PATH_INFO"])
+        return tells(environ, start_response)
+
+    async with (
+        Recorder() as upstream,
+        a_plane(upstream, application=counts) as plane,
+        a_client(plane) as client,
+    ):
+        for _ in range(5):
+            await client.asks(request_bytes)
+    assert calls == ["/sparekey/"] * 5
+
+
+@on_a_loop
 async def test_a_chunked_body_arrives_whole_and_trailers_do_not() -> None:
     async with (
         Recorder() as upstream,

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import secrets
 import os
 import socket
 import struct
@@ -98,7 +99,7 @@ async def test_a_client_that_left_is_logged_once_as_499(log: Path) -> None:
             await upstream.until(lambda: bool(upstream.requests))
             leaving = client.writer.get_extra_info("socket")
             leaving.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        await until(lambda: not plane._site._connections)
+        await until(lambda: not plane._listener._connections)
     assert [(line["status"], line["why"]) for line in lines(log)] == [(499, "client_gone")]
 
 
@@ -109,6 +110,14 @@ def test_any_path_is_one_line_of_json(log: Path) -> None:
         ended(observer, time.monotonic(), path)
     observer.flush()
     assert [line["path"] for line in lines(log)] == [path[:256].decode("latin-1") for path in nasty]
+
+
+def test_references_in_our_own_addresses_are_not_told(log: Path) -> None:
+    observer = watching(log)
+    secret = secrets.token_urlsafe(24)
+    observer.request(Request(time.monotonic(), f"/sparekey/not-me/{secret}/x".encode(), side="own"))
+    observer.flush()
+    assert [line["path"] for line in lines(log)] == ["/sparekey/not-me/-/x"]
 
 
 def test_lines_wait_half_a_second_at_most_and_never_pile_up(log: Path) -> None:

@@ -20,7 +20,7 @@ BUFFERED_AT_MOST = 1 << 20
 
 
 def only_connection(plane: Plane) -> Connection:
-    (connection,) = plane._site._connections
+    (connection,) = plane._listener._connections
     return connection
 
 
@@ -233,9 +233,9 @@ async def test_a_reader_that_stalls_costs_a_bounded_amount_and_is_torn_in_the_en
     ):
         client.writer.transport.pause_reading()
         await client.send(get(b"/big"))
-        await until(lambda: bool(plane._site._connections) and only_connection(plane).is_stalled)
+        await until(lambda: bool(plane._listener._connections) and only_connection(plane).is_stalled)
         assert only_connection(plane)._transport.get_write_buffer_size() < BUFFERED_AT_MOST
-        await until(lambda: not plane._site._connections)
+        await until(lambda: not plane._listener._connections)
         await until(lambda: upstream.open_connections == 0)
 
 
@@ -247,7 +247,7 @@ async def test_a_reader_that_was_slow_gets_every_byte() -> None:
     async with Recorder({"/big": large}) as upstream, a_plane(upstream) as plane, a_client(plane) as client:
         client.writer.transport.pause_reading()
         await client.send(get(b"/big"))
-        await until(lambda: bool(plane._site._connections) and only_connection(plane).is_stalled)
+        await until(lambda: bool(plane._listener._connections) and only_connection(plane).is_stalled)
         client.writer.transport.resume_reading()
         response = await client.response()
         assert response.body == bytes(range(256)) * 131072
@@ -272,7 +272,7 @@ async def test_an_upstream_that_stalls_costs_a_bounded_amount_and_gives_504() ->
                         await client.writer.drain()
 
             pushing = asyncio.create_task(push())
-            await until(lambda: bool(plane._site._connections) and not only_connection(plane)._reading)
+            await until(lambda: bool(plane._listener._connections) and not only_connection(plane)._reading)
             front = only_connection(plane).turns[0]
             assert front._upstream._transport.get_write_buffer_size() < BUFFERED_AT_MOST
             assert (await client.response()).status == 504
@@ -286,7 +286,7 @@ async def test_an_upload_to_an_upstream_that_was_slow_arrives_in_full() -> None:
         body = bytes(range(256)) * 32768
         await client.send(get(b"/t", b"Content-Length: %d\r\n" % len(body), method=b"POST"))
         client.writer.write(body)
-        await until(lambda: bool(plane._site._connections) and not only_connection(plane)._reading)
+        await until(lambda: bool(plane._listener._connections) and not only_connection(plane)._reading)
         upstream.may_read_bodies.set()
         assert (await client.response()).status == 200
         assert upstream.requests[0].body == body

@@ -15,7 +15,7 @@ from gateway.settings import LimitsSettings, TimeoutSettings
 BACKLOG = 2048
 
 
-class Site:
+class Listener:
     """One listening address.
 
     Args:
