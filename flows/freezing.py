@@ -41,18 +41,6 @@ class Freezing:
             _log.error("sessions_not_ended", cause=type(error).__name__)
         return True
 
-    def unfreeze(self, subject: Subject, *, author: str, now: dt.datetime) -> bool:
-        """Let recovery work again; what was suspended stays so. False for somebody never seen."""
-        with self._database.transaction() as transaction:
-            person = transaction.people.by_subject(subject.source, subject.id)
-            if person is None:
-                return False
-            transaction.people.unfreeze(person.id)
-            transaction.audit.record(
-                AuditAction.RECOVERY_UNFROZEN, now=now, person_id=person.id, detail={"author": author}
-            )
-        return True
-
     def _freeze(self, stop: Stop, now: dt.datetime) -> Subject | None:
         with self._database.transaction() as transaction:
             person = transaction.people.get(stop.person_id)
@@ -73,3 +61,16 @@ class Freezing:
                 AuditAction.RECOVERY_FROZEN, now=now, person_id=person.id, reference=stop.reference
             )
         return Subject(person.source, person.subject)
+
+
+def unfreeze(database: Database, subject: Subject, *, author: str, now: dt.datetime) -> bool:
+    """Let recovery work again; what was suspended stays so. False for somebody never seen."""
+    with database.transaction() as transaction:
+        person = transaction.people.by_subject(subject.source, subject.id)
+        if person is None:
+            return False
+        transaction.people.unfreeze(person.id)
+        transaction.audit.record(
+            AuditAction.RECOVERY_UNFROZEN, now=now, person_id=person.id, detail={"author": author}
+        )
+    return True

@@ -63,7 +63,7 @@ def build_recovery(
     kinds = all_kinds(vault)
     throttle = Throttle(counters, limits)
     dispatch = Dispatch(jobs=jobs, database=database, channels=channels, clock=clock)
-    render = Render(organisation=settings.messages.mail.organisation)
+    render = Render(organisation=settings.messages.mail.organisation, zone=settings.messages.zone)
     stops = Stops(expiring, f"{settings.gateway.public}{settings.gateway.prefix}")
     notices = Notices(dispatch=dispatch, render=render, stops=stops)
     eligibility = Eligibility(database=database, directory=provider.directory, policies=policies)
@@ -128,6 +128,7 @@ def build_recovery(
         notices=notices,
         limits=limits,
         organisation=settings.messages.mail.organisation,
+        sign_in_domains=settings.messages.sign_in_domains,
         lost_waits=dt.timedelta(0) if settings.demo.outbox else LOST_WAITS,
     )
     return Recovery(reset, registration, work)

@@ -1,5 +1,6 @@
-"""`sparekey database`: the schema."""
+"""`sparekey database`: the schema, and what is no longer needed."""
 
+import datetime as dt
 from pathlib import Path
 
 import click
@@ -23,3 +24,18 @@ def upgrade(settings_path: Path, secrets: Path | None) -> None:
     database.upgrade()
     database.dispose()
     click.echo("the schema is current")
+
+
+@command.command()
+@settings_file
+@secrets_directory
+def purge(settings_path: Path, secrets: Path | None) -> None:
+    """Forget spent codes and claims that are older than a month; run it from a timer."""
+    from gateway.app import open_database
+    from gateway.services import system_clock
+
+    database = open_database(load_or_exit(settings_path, secrets))
+    with database.transaction() as transaction:
+        forgotten = transaction.spent.purge(system_clock() - dt.timedelta(days=30))
+    database.dispose()
+    click.echo(f"{forgotten} forgotten")

@@ -10,6 +10,7 @@ COMMANDS = {
     "worker": "gateway.cli.worker",
     "demo": "gateway.cli.demo",
     "check": "gateway.cli.check",
+    "people": "gateway.cli.people",
     "database": "gateway.cli.database",
     "keys": "gateway.cli.keys",
 }

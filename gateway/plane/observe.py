@@ -1,6 +1,7 @@
 """One access log line and one count per request, for a few microseconds.
 
-Never logged: the query, cookies, any other header field, bodies, references in our own paths. A path longer than 256 bytes is cut.
+Never logged: the query, cookies, any other header field, bodies, references in our own paths. A path longer
+than 256 bytes is cut.
 """
 
 import bisect

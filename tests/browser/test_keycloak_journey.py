@@ -1,4 +1,4 @@
-"""The main job in Chromium, on `sparekey serve` in front of a real Keycloak with a real OpenLDAP behind it."""
+"""The main job in Chromium, on `sparekey serve` before a real Keycloak with a real OpenLDAP behind it."""
 
 import base64
 import json
@@ -18,6 +18,7 @@ from tests.servers.relying_party import RelyingParty, StartRelyingParty
 from tests.servers.slapd import PEOPLE, SERVICE_DN, SERVICE_PASSWORD, Slapd
 from tests.servers.smtp import SmtpSink
 
+CODE = re.compile(r"^\s*(\d{6})\s*$", re.MULTILINE)
 PRIVATE = "bob.private@example.net"
 NEW_PASSWORD = "four words not together"
 POLICY = """\
@@ -47,9 +48,8 @@ class Site:
         while True:
             count += 1
             received = self.mail.wait(count)[count - 1]
-            if received.recipients == (address,) and (
-                found := re.search(r"^\s*(\d{6})\s*$", received.text, re.M)
-            ):
+            found = CODE.search(received.text)
+            if found and received.recipients == (address,):
                 return found.group(1)
 
 

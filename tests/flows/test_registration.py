@@ -17,6 +17,7 @@ from flows.errors import (
     WrongCode,
     WrongStage,
 )
+from flows.freezing import unfreeze
 from flows.registration import Pending, PendingTotp, Registered
 from store.audit import AuditAction
 from tests.flows.world import World, app_code, code_in, policy, private, wrong
@@ -527,7 +528,7 @@ def test_frozen_recovery_can_be_neither_changed_nor_used_until_it_is_lifted(worl
         with pytest.raises(NotPossible) as refused:
             change()
         assert refused.value.why == "frozen"
-    assert world.recovery.freezing.unfreeze(identity.subject, author="helpdesk", now=world.now)
+    assert unfreeze(world.database, identity.subject, author="helpdesk", now=world.now)
     assert not registration.status(member, now=world.now).frozen
 
 

@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-import secrets
 import os
+import secrets
 import socket
 import struct
 import time
