@@ -4,6 +4,7 @@ import collections
 import datetime as dt
 import logging
 import threading
+import time
 from dataclasses import dataclass
 
 from store.audit import AuditAction
@@ -11,6 +12,7 @@ from store.database import Database
 from store.errors import StoreUnavailable
 
 _MOST_WAITING = 10_000
+_PAUSE_SECONDS = 5.0
 _log = logging.getLogger(__name__)
 
 
@@ -31,6 +33,7 @@ class FaultAudit:
         self._database = database
         self._lock = threading.Lock()
         self._waiting: collections.deque[Fault] = collections.deque(maxlen=_MOST_WAITING)
+        self._failed_at = float("-inf")
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
@@ -39,6 +42,9 @@ class FaultAudit:
         """Log a fault, and write it as soon as the database takes it."""
         _log.warning("sign-in answered by the policy for faults: %s %s", fault.action.value, fault.reference)
         self._waiting.append(fault)
+        # A database that just did not answer is not waited for at every fault.
+        if time.monotonic() - self._failed_at > _PAUSE_SECONDS:
+            self.write()
 
     def write(self) -> None:
         """Write what waits; nothing is lost when the database still does not answer."""
@@ -47,6 +53,7 @@ class FaultAudit:
             try:
                 self._store(faults)
             except StoreUnavailable:
+                self._failed_at = time.monotonic()
                 return
             for _ in faults:
                 self._waiting.popleft()

@@ -109,7 +109,7 @@ def _settings(port: int, folder: Path, around: RunningDemo) -> Settings:
             "directories": [around.directory.model_dump()],
             "database": {"url": f"sqlite:///{folder / 'sparekey.db'}"},
             "redis": {"directory": folder / "valkey"},
-            "messages": {"mail": {"organisation": "Example Company"}},
+            "messages": {"mail": {"organisation": "Example Organisation"}},
             "vault": {"keys": [base64.b64encode(secrets.token_bytes(32)).decode()]},
             "policies": {"file": policy},
             "roles": {"administrator": ["administrators"], "helpdesk": ["helpdesk"]},

@@ -59,8 +59,8 @@ class DirectorySettings(Section):
     """Certificate authority file; certificates and host names are always verified."""
     bind_dn: str
     """The service account."""
-    bind_password: SecretStr = Field(default=SecretStr(""), validate_default=True)
-    """Its password; or leave it empty and name `bind_password_file`."""
+    bind_password: SecretStr
+    """Its password; or name `bind_password_file` instead."""
     bind_password_file: Path | None = None
     """A file that holds the password alone; a line break at its end does not count."""
     base: str

@@ -80,7 +80,7 @@ def test_a_directory_password_comes_from_a_file_of_its_own(tmp_path: Path) -> No
 
 def test_an_empty_directory_password_is_refused() -> None:
     given = document()
-    del given["directories"][0]["bind_password"]
+    given["directories"][0]["bind_password"] = ""
     assert problems(given) == {
         "directories.0.bind_password": "Value error, is needed, here or in bind_password_file"
     }
