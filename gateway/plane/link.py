@@ -48,8 +48,8 @@ UNFIT = LINK_PAGES.labels("unfit")
 INSERTED = LINK_PAGES.labels("inserted")
 
 PATH = re.compile(r"/(?![/\\])[!-~]*")
-QUOTED = {character: f"%{ord(character):02X}" for character in "%\"#&'+;<>\\^`{|}"}
-"""What would end the query's value or the attribute; the percent sign first."""
+QUOTED = str.maketrans({character: f"%{ord(character):02X}" for character in "%\"#&'+;<>\\^`{|}"})
+"""What would end the query's value or the attribute."""
 WORDING_HTML = {
     language: f"{html.escape(wording)}</a></p>".encode("ascii", "xmlcharrefreplace")
     for language, wording in WORDING.items()
@@ -150,17 +150,11 @@ def _return_path(action: str, target: bytes) -> str:
     return way_back if PATH.fullmatch(way_back) and len(way_back) <= LONGEST_RETURN_PATH else ""
 
 
-def _quoted(return_path: str) -> str:
-    for character, code in QUOTED.items():
-        return_path = return_path.replace(character, code)
-    return return_path
-
-
 def _link(prefix: str, return_path: str, language: str) -> bytes:
     """Return the link; characters outside ASCII as references, because the page's encoding is unknown."""
     query = f"lang={language}"
     if return_path:
-        query = f"return_to={_quoted(return_path)}&amp;{query}"
+        query = f"return_to={return_path.translate(QUOTED)}&amp;{query}"
     direction = "rtl" if language == "ar" else "ltr"
     return (
         f'<p id="sparekey-link" lang="{language}" dir="{direction}">'
