@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import gc
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,11 +33,19 @@ def command(settings_path: Path, secrets: Path | None) -> None:
     configure()
     try:
         with build(settings, patience=dt.timedelta(minutes=1)) as sparekey:
-            sparekey.services.jobs.start_thread()
+            sparekey.services.jobs.start_thread(workers=4)
+            _collect_less_often()
             uvloop.run(_serve(sparekey))
             sparekey.services.jobs.stop()
     except IdpError as error:
         raise click.ClickException(f"identity provider: {error}") from error
+
+
+def _collect_less_often() -> None:
+    """Keep what was built at start out of garbage collection; 14 % less CPU per request (docs/benchmarks.md)."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 1000)
 
 
 async def _serve(sparekey: "Sparekey") -> None:
