@@ -17,7 +17,7 @@ INSTALL_LOCKED := $(BIN)/pip install --quiet --disable-pip-version-check --no-de
 COMPILE := $(BIN)/pip-compile --quiet --no-header --generate-hashes --allow-unsafe --strip-extras \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
-.PHONY: help demo test check bench screenshots docs lock format clean keycloak
+.PHONY: help demo test check bench screenshots docs messages lock format clean keycloak
 
 help: ## say what each target does
 	@echo "usage: make TARGET [PORT=8080] [INSTALL=no] [PYTHON=python3]"; echo
@@ -55,6 +55,13 @@ screenshots: $(VENV)/.dev ## every page at 390 and 1280 px, light and dark, into
 
 docs: $(VENV)/.dev ## write docs/settings.md and deploy/sparekey.example.toml again
 	@$(BIN)/python -m gateway.cli.settings_pages
+
+messages: $(VENV)/.dev ## bring gateway/translations up to date with the sentences in the code
+	@mkdir -p .cache
+	@$(BIN)/pybabel --quiet extract --mapping babel.cfg --keyword _plural:1,2 --add-location file --width 110 \
+		--project Sparekey --version 0.1 --copyright-holder "the Sparekey authors" --output .cache/messages.pot .
+	@$(BIN)/pybabel --quiet update --input-file .cache/messages.pot --output-dir gateway/translations \
+		--no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --width 110
 
 keycloak: $(VENV)/.dev ## fetch and build the Keycloak that the tests start (`make test` does it when due)
 	@$(BIN)/python -m tests.servers.keycloak_build

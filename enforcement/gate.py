@@ -88,8 +88,8 @@ class Gate:
     ) -> Release | Deny:
         """Answer for a sign-in while the breaker is open, by the policy last known; audited once it can be.
 
-        Where the rule cannot be told, because groups are unknown, every rule must release; without any
-        policy the answer is no.
+        Where the rule cannot be told, because groups are unknown, every rule must release; for an unknown
+        client, the rules for every client that is named; without any policy the answer is no.
         """
         answer = self._fault(groups, roles, client_id)
         released = isinstance(answer, Release)
@@ -106,10 +106,14 @@ class Gate:
         if policy is None:
             return Deny("fault")
         try:
-            return self.on_fault(policy.rule_for(groups=groups, roles=roles, client_id=client_id))
+            rules: list[Rule | None] = [
+                policy.rule_for(groups=groups, roles=roles, client_id=client)
+                for client in possible_clients(policy, client_id)
+            ]
         except GroupsUnknown:
-            answers = [self.on_fault(rule) for rule in policy.rules]
-            return next((answer for answer in answers if isinstance(answer, Deny)), Release("fault"))
+            rules = [*policy.rules]
+        answers = [self.on_fault(rule) for rule in rules]
+        return next((answer for answer in answers if isinstance(answer, Deny)), Release("fault"))
 
     def _audit(
         self,
@@ -129,6 +133,16 @@ class Gate:
                 reference=reference,
                 detail={"reason": decision.reason, "rule": decision.rule_name, "client": client_id},
             )
+
+
+def possible_clients(policy: Policy, client_id: str) -> tuple[str, ...]:
+    """Return the relying parties to ask for: the known one, else each that rules name, and any other.
+
+    Security: whoever drops our cookie makes the relying party unknown; that must never help (S10).
+    """
+    if client_id:
+        return (client_id,)
+    return ("", *dict.fromkeys(client for rule in policy.rules for client in rule.who.clients))
 
 
 def _decided(

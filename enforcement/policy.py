@@ -18,8 +18,12 @@ from pydantic import (
     model_validator,
 )
 
-Kind = Literal["email", "totp"]
+Purpose = Literal["reset", "unlock"]
+"""What somebody who cannot sign in may do here."""
+Kind = Literal["email", "totp", "recovery_codes"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+COUNTED_ONCE: frozenset[str] = frozenset({"recovery_codes"})
+"""Kinds of which several count as one: another list in the same drawer is no other way back in."""
 _Items = TypeVar("_Items", bound=tuple[object, ...])
 
 
@@ -104,9 +108,11 @@ class Rule(_Part):
     register_count: int = Field(default=1, ge=1, le=5, alias="register")
     """How many must be registered."""
     reset: int = Field(default=1, ge=1, le=2)
-    """How many kinds must be proved in a reset."""
+    """How many kinds must be proved in a reset, and to unlock."""
     reset_allowed: bool = True
     """Whether these people may reset their password themselves."""
+    unlock_allowed: bool = True
+    """Whether these people may end a lock of their account themselves, their password untouched."""
     reconfirm_days: int = Field(default=180, ge=0, le=730)
     """After how many days people are asked whether everything is still right; 0 means never."""
     postpone: Postpone = Postpone()
@@ -118,7 +124,7 @@ class Rule(_Part):
     people_per_address: int = Field(default=3, ge=1, le=1000)
     """How many people may register the same address (S2)."""
     notify_person: bool = True
-    """Whether every address of the person is told of a reset."""
+    """Whether every address of the person is told of a reset or an unlock."""
 
     model_config = ConfigDict(populate_by_name=True)
 
@@ -128,6 +134,14 @@ class Rule(_Part):
         if len(set(value)) != len(value):
             raise ValueError("lists a kind twice")
         return _not_empty(value)
+
+    @field_validator("register_count")
+    @classmethod
+    def _can_be_registered(cls, value: int, info: ValidationInfo) -> int:
+        kinds = info.data.get("kinds", KINDS)
+        if COUNTED_ONCE.issuperset(kinds) and value > len(kinds):
+            raise ValueError("asks for more than the rule's kinds can give")
+        return value
 
     @field_validator("reset")
     @classmethod
@@ -148,10 +162,13 @@ class Rule(_Part):
         """The kinds that may be registered."""
         return self.kinds
 
-    @property
-    def reset_kinds(self) -> tuple[str, ...]:
-        """The kinds that prove something in a reset; none where it is not allowed."""
-        return self.kinds if self.reset_allowed else ()
+    def allows(self, purpose: Purpose) -> bool:
+        """Tell whether these people may do this themselves."""
+        return self.unlock_allowed if purpose == "unlock" else self.reset_allowed
+
+    def proving_kinds(self, purpose: Purpose) -> tuple[str, ...]:
+        """Return the kinds that prove something for this purpose; none where it is not allowed."""
+        return self.kinds if self.allows(purpose) else ()
 
     @property
     def trust_delay(self) -> dt.timedelta:
@@ -190,14 +207,17 @@ class Policy(_Part):
         """Whether any rule depends on groups or roles."""
         return any(rule.who.needs_groups for rule in self.rules)
 
-    def reset_kinds(self) -> tuple[str, ...]:
-        """Return what every stranger is offered: the union over the rules (S4), in the order of `KINDS`."""
-        offered = {kind for rule in self.rules for kind in rule.reset_kinds}
+    def proving_kinds(self, purpose: Purpose) -> tuple[str, ...]:
+        """Return what every stranger is offered: the union over the rules (S4), in the order of `KINDS`.
+
+        Empty where no rule allows it to anybody.
+        """
+        offered = {kind for rule in self.rules for kind in rule.proving_kinds(purpose)}
         return tuple(kind for kind in KINDS if kind in offered)
 
-    def most_gates(self) -> int:
+    def most_gates(self, purpose: Purpose) -> int:
         """Return how many gates every stranger is shown: the most that any rule asks (S4)."""
-        return max((rule.reset for rule in self.rules if rule.reset_allowed), default=1)
+        return max((rule.reset for rule in self.rules if rule.allows(purpose)), default=1)
 
     def document(self) -> dict[str, Any]:
         """Return the document as stored: what JSON can hold, every field stated, without its version."""

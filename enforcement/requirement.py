@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from enforcement.policy import Rule
+from enforcement.policy import COUNTED_ONCE, Purpose, Rule
 from store.authenticators import Authenticator
 from store.gate_facts import GateFacts
 
@@ -107,16 +107,18 @@ def is_stale(rule: Rule, authenticator: _Dated, *, now: dt.datetime) -> bool:
     return bool(lives) and now - authenticator.confirmed_at >= lives
 
 
-def usable(rule: Rule, facts: Facts, *, now: dt.datetime) -> tuple[RegisteredAuthenticator, ...]:
-    """Return what proves something in a reset now: of the rule's kinds, trusted, not suspended."""
-    if facts.frozen or not rule.reset_allowed:
+def usable(
+    rule: Rule, facts: Facts, purpose: Purpose, *, now: dt.datetime
+) -> tuple[RegisteredAuthenticator, ...]:
+    """Return what proves something now: of the rule's kinds, trusted, not suspended."""
+    if facts.frozen or not rule.allows(purpose):
         return ()
     return tuple(one for one in facts.registered if _counts(rule, one) and one.trusted_from <= now)
 
 
-def may_reset(rule: Rule, facts: Facts, *, now: dt.datetime) -> bool:
-    """Tell whether enough kinds prove something now to pass every gate of a reset."""
-    return len({one.kind for one in usable(rule, facts, now=now)}) >= rule.reset
+def may_prove(rule: Rule, facts: Facts, purpose: Purpose, *, now: dt.datetime) -> bool:
+    """Tell whether enough kinds prove something now to pass every gate."""
+    return len({one.kind for one in usable(rule, facts, purpose, now=now)}) >= rule.reset
 
 
 def _counts(rule: Rule, authenticator: RegisteredAuthenticator) -> bool:
@@ -125,5 +127,6 @@ def _counts(rule: Rule, authenticator: RegisteredAuthenticator) -> bool:
 
 def _lacking(rule: Rule, counted: list[RegisteredAuthenticator]) -> int:
     # Each gate of a reset asks for another kind, so two of one kind may still be too few.
-    kinds = len({one.kind for one in counted})
-    return max(rule.register_count - len(counted), rule.reset - kinds, 0)
+    kinds = {one.kind for one in counted}
+    number = len([one for one in counted if one.kind not in COUNTED_ONCE]) + len(kinds & COUNTED_ONCE)
+    return max(rule.register_count - number, rule.reset - len(kinds), 0)

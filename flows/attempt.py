@@ -7,11 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from enforcement.policy import Purpose
 from flows.records import Records
 from idp_plugin.base import Subject, WriterCapabilities
 from store.expiring import Expiring
 
 _REFERENCE_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+
+
+Outcome = Literal["", "written", "unlocked", "unknown", "refused"]
+"""What an attempt ended with; empty until it did."""
 
 
 class Stage(enum.StrEnum):
@@ -22,11 +27,13 @@ class Stage(enum.StrEnum):
     PROVE = "prove"
     """A challenge is open."""
     NEW_PASSWORD = "new_password"  # noqa: S105 - a stage, not a password
-    """Everything is proved."""
+    """Everything is proved; a new password may be written."""
+    UNLOCK = "unlock"
+    """Everything is proved; the lock may be ended."""
     DONE = "done"
-    """The password was written."""
+    """What it was begun for is done."""
     OVER = "over"
-    """Ended without a password: too many wrong answers, refused, or its outcome is unknown."""
+    """Ended without it: too many wrong answers, refused, or its outcome is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +60,35 @@ class Challenge:
     """Authenticators to which the code really left: written by the queue, empty for decoys."""
 
 
+Lock = Literal["ended", "none", "unknown"]
+"""What became of one lock: ended, there was none, or the answer was lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Locks:
+    """What an unlock found and did."""
+
+    directory: Lock
+    """Where the password lives."""
+    provider: Lock | None
+    """At the identity provider; None where it has none that can be ended from here."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether anything was ended, or may have been."""
+        return self.directory != "none" or self.provider not in {"none", None}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One reset, from the typed name to the new password.
+    """One reset or unlock, from the typed name to what it was begun for.
 
     A decoy is an attempt without a person: it walks the same pages and never gets a proof.
     """
 
     id: str = field(repr=False)
-    purpose: str = "reset"
+    purpose: Purpose = "reset"
+    """Never changes; no stage of one purpose is reached by an attempt of another."""
     reference: str
     """What pages, messages, audit and logs call this attempt, like `7K2M-PQ4D`; opens nothing."""
     identifier: str = field(repr=False)
@@ -89,6 +116,8 @@ class Attempt:
     own_gates: int = 0
     own_kinds: tuple[str, ...] = ()
     display_name: str = field(default="", repr=False)
+    locale: str = ""
+    """The person's language as the directory states it: BCP 47, or empty."""
     names: tuple[str, ...] = field(default=(), repr=False)
     """What the new password may not be: user name, mail name, names."""
     capabilities: WriterCapabilities | None = None
@@ -98,9 +127,11 @@ class Attempt:
     proofs: tuple[Proof, ...] = ()
     wrong_answers: int = 0
     claims: int = 0
-    """Claims given back because the directory refused the password; numbers the next claim."""
+    """Claims given back because nothing was changed; numbers the next claim."""
     claimed_at: dt.datetime | None = None
-    outcome: Literal["", "written", "unknown", "refused"] = ""
+    outcome: Outcome = ""
+    locks: Locks | None = None
+    """What an unlock did; None until then."""
 
     @property
     def is_decoy(self) -> bool:
@@ -133,12 +164,13 @@ class Attempt:
     @property
     def stage(self) -> Stage:
         """Where the attempt stands, by its facts."""
-        if self.outcome == "written":
+        if self.outcome in {"written", "unlocked"}:
             return Stage.DONE
         if self.outcome or not self.attempts_left:
             return Stage.OVER
         if self.proofs and len(self.proofs) >= self.gates:
-            return Stage.NEW_PASSWORD
+            # Security: an attempt to unlock never reaches the stage that writes a password, nor the reverse.
+            return Stage.UNLOCK if self.purpose == "unlock" else Stage.NEW_PASSWORD
         if self.challenge and not self.challenge.spent:
             return Stage.PROVE
         return Stage.CHOOSE

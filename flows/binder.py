@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from enforcement.requirement import Facts, gap
-from flows.authenticators import email_address, totp
-from flows.binding import require_not_shared, require_room, trusted_from
+from flows.authenticators import email_address, recovery_codes, totp
+from flows.binding import require_not_shared, require_room, trusted_from, voided_sets
 from flows.errors import AttemptExpired, NotPossible, Refused, UnusableAddress
 from flows.member import Member
 from flows.pending import Question
@@ -47,16 +47,17 @@ class Binder:
             if not transaction.spent.spend("question", question.id, now=now):
                 raise AttemptExpired
             standing = _read_again(transaction, standing, question, now)
+            voided = _voided(standing, question)
             added = self._add(transaction, member, standing, question, now)
             if question.kind == "totp":
                 step = totp.matching_step(question.secret_bytes, answer, now)
                 transaction.authenticators.use_step(added.id, step or 0)
-            if question.replaces:
-                transaction.authenticators.remove(question.replaces)
+            for authenticator_id in voided:
+                transaction.authenticators.remove(authenticator_id)
             own = transaction.authenticators.of(standing.person.id)
             if not gap(standing.rule, Facts.from_authenticators(own, frozen=False), now=now):
                 transaction.people.clear_postponements(standing.person.id)
-            _record(transaction, standing, question, added, now)
+            _record(transaction, standing, question, added, now, replaced=bool(voided))
         return added
 
     def _add(
@@ -67,17 +68,18 @@ class Binder:
         question: Question,
         now: dt.datetime,
     ) -> Authenticator:
-        require_room(question.kind, standing.without(question.replaces))
+        voided = _voided(standing, question)
+        require_room(question.kind, [each for each in standing.own if each.id not in voided])
         mine = {(each.kind, each.secret) for each in standing.own}
         if (question.kind, question.secret_bytes) in mine:
             raise UnusableAddress("registered")
         return transaction.authenticators.add(
             standing.person.id,
             question.kind,
-            question.secret_bytes,
+            _kept(question),
             now=now,
             trusted_from=trusted_from(
-                standing.rule,
+                standing.binding_rule,
                 proved=standing.has_proved,
                 second_factor=member.has_second_factor,
                 lost=question.lost and standing.has_usable,
@@ -92,8 +94,22 @@ class Binder:
         if question.kind != "email":
             return ("",)
         lookups = email_address.lookups(self._vault, question.secret_bytes.decode())
-        require_not_shared(transaction, lookups, standing.rule)
+        require_not_shared(transaction, lookups, standing.binding_rule)
         return lookups
+
+
+def _voided(standing: Standing, question: Question) -> tuple[str, ...]:
+    """Return the ids of what goes when this comes."""
+    if question.kind == recovery_codes.NAME:
+        return tuple(each.id for each in voided_sets(standing.own, proved=standing.has_proved))
+    return (question.replaces,) if question.replaces else ()
+
+
+def _kept(question: Question) -> bytes:
+    """Return what is kept of what was asked about: of recovery codes only digests."""
+    if question.kind == recovery_codes.NAME:
+        return recovery_codes.secret_of(question.secret_bytes.decode().split())
+    return question.secret_bytes
 
 
 def _read_again(
@@ -115,6 +131,8 @@ def _record(
     question: Question,
     added: Authenticator,
     now: dt.datetime,
+    *,
+    replaced: bool,
 ) -> None:
     transaction.audit.record(
         AuditAction.REGISTRATION_AUTHENTICATOR_ADDED,
@@ -127,6 +145,6 @@ def _record(
             "trusted_from": added.trusted_from.isoformat(),
             "proved": standing.has_proved,
             "lost": question.lost,
-            "replaced": bool(question.replaces),
+            "replaced": replaced,
         },
     )

@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Sequence
 
 from enforcement.policy import Rule
-from flows.authenticators import email_address
+from flows.authenticators import email_address, recovery_codes
 from flows.errors import UnusableAddress
 from idp_plugin.base import Identity
 from store.authenticators import Authenticator
@@ -78,6 +78,15 @@ def require_room(kind: str, own: Sequence[Authenticator]) -> None:
     """
     if sum(each.kind == kind for each in own) >= MOST_OF_ONE_KIND:
         raise UnusableAddress("too_many")
+
+
+def voided_sets(own: Sequence[Authenticator], *, proved: bool) -> tuple[Authenticator, ...]:
+    """Return the earlier sets of recovery codes that go when a new one comes.
+
+    Without a proof of an existing method only those that are used up: a thief voids nobody's paper (S1).
+    """
+    sets = [each for each in own if each.kind == recovery_codes.NAME]
+    return tuple(each for each in sets if proved or recovery_codes.is_used_up(each))
 
 
 def require_not_shared(transaction: Transaction, lookups: Sequence[str], rule: Rule) -> None:

@@ -1,12 +1,13 @@
-"""Who may reset: asked when an attempt is looked up, and again when it claims its write (S17)."""
+"""Who may reset or unlock: asked when an attempt is looked up, and again when it claims its write (S17)."""
 
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from enforcement.policy import Policy, Rule
-from enforcement.requirement import Facts, may_reset
+from enforcement.policy import Policy, Purpose, Rule
+from enforcement.requirement import Facts, may_prove
 from flows.attempt import Attempt
+from flows.authenticators.recovery_codes import is_used_up
 from flows.errors import AttemptExpired, NotPossible, Unavailable
 from idp_plugin.base import Directory, Identity
 from idp_plugin.errors import IdpError
@@ -19,7 +20,7 @@ _NOBODY = "0" * 32
 
 @dataclass(frozen=True, slots=True)
 class Eligible:
-    """Somebody who may reset the password now."""
+    """Somebody who may do what was asked for now."""
 
     identity: Identity
     person: Person
@@ -31,13 +32,26 @@ class Eligible:
 class Eligibility:
     """Joins directory, policy and what is registered."""
 
-    def __init__(self, *, database: Database, directory: Directory, policies: Callable[[], Policy]) -> None:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        directory: Directory,
+        policies: Callable[[], Policy],
+        privileged_groups: frozenset[str] = frozenset(),
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            privileged_groups: Groups and roles that give power here; whoever is in one is privileged (S18).
+        """
         self._database = database
         self._directory = directory
         self._policies = policies
+        self._privileged_groups = privileged_groups
 
-    def find(self, identifier: str, now: dt.datetime) -> Eligible | None:
-        """Return whom a typed identifier names, if that person may reset; None makes a decoy.
+    def find(self, identifier: str, purpose: Purpose, now: dt.datetime) -> Eligible | None:
+        """Return whom a typed identifier names, if that person may do this; None makes a decoy.
 
         A disabled account is found like others: its owner is told after the first proof (S4).
 
@@ -45,7 +59,7 @@ class Eligibility:
             IdpError: The directory did not answer, or an operator must act.
         """
         identity = self._directory.find(identifier) if identifier else None
-        if identity is None or identity.privileged:
+        if identity is None or self._is_privileged(identity):
             return None
         rule = self._rule(identity)
         if rule is None:
@@ -53,10 +67,11 @@ class Eligibility:
         with self._database.reading() as transaction:
             person = transaction.people.by_subject(identity.subject.source, identity.subject.id)
             authenticators = transaction.authenticators.of(person.id) if person else ()
-        if person is None or not _may_reset(rule, person, authenticators, now):
+        if person is None or not _may_prove(rule, person, authenticators, purpose, now):
             return None
         usable = {each.kind for each in authenticators if each.usable(now)}
-        return Eligible(identity, person, rule, tuple(kind for kind in rule.reset_kinds if kind in usable))
+        kinds = tuple(kind for kind in rule.proving_kinds(purpose) if kind in usable)
+        return Eligible(identity, person, rule, kinds)
 
     def usable(
         self, transaction: Transaction, attempt: Attempt, kind: str, now: dt.datetime
@@ -85,7 +100,7 @@ class Eligibility:
         """
         identity = self._read_again(attempt)
         rule = self._rule(identity)
-        if rule is None or not rule.reset_allowed:
+        if rule is None or not rule.allows(attempt.purpose):
             raise NotPossible("not_covered")
         with self._database.reading() as transaction:
             self._confirm_proofs(transaction, attempt, rule, now)
@@ -103,7 +118,7 @@ class Eligibility:
             raise NotPossible("disabled")
         if not identity.enabled:
             raise NotPossible("disabled")
-        if identity.privileged:
+        if self._is_privileged(identity):
             raise NotPossible("privileged")
         return identity
 
@@ -115,10 +130,20 @@ class Eligibility:
             raise AttemptExpired
         if person.frozen_at is not None:
             raise NotPossible("frozen")
-        usable = {each.id for each in transaction.authenticators.of(person.id) if each.usable(now)}
+        # A recovery code that was the last one ended its set by the very proof that is confirmed here;
+        # whatever else suspends something raises the epoch.
+        standing = {
+            each.id
+            for each in transaction.authenticators.of(person.id)
+            if each.usable(now) or is_used_up(each)
+        }
+        kinds = rule.proving_kinds(attempt.purpose)
         for proof in attempt.proofs:
-            if proof.kind not in rule.reset_kinds or not usable.issuperset(proof.authenticator_ids):
+            if proof.kind not in kinds or not standing.issuperset(proof.authenticator_ids):
                 raise AttemptExpired
+
+    def _is_privileged(self, identity: Identity) -> bool:
+        return identity.privileged or not self._privileged_groups.isdisjoint(identity.groups | identity.roles)
 
     def _rule(self, identity: Identity) -> Rule | None:
         return self._policies().rule_for(groups=identity.groups, roles=identity.roles)
@@ -129,8 +154,12 @@ def too_young(identity: Identity, now: dt.datetime) -> bool:
     return identity.may_change_password_after is not None and identity.may_change_password_after > now
 
 
-def _may_reset(
-    rule: Rule, person: Person, authenticators: tuple[Authenticator, ...], now: dt.datetime
+def _may_prove(
+    rule: Rule,
+    person: Person,
+    authenticators: tuple[Authenticator, ...],
+    purpose: Purpose,
+    now: dt.datetime,
 ) -> bool:
     frozen = person.frozen_at is not None
-    return may_reset(rule, Facts.from_authenticators(authenticators, frozen=frozen), now=now)
+    return may_prove(rule, Facts.from_authenticators(authenticators, frozen=frozen), purpose, now=now)

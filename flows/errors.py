@@ -18,6 +18,7 @@
       Failed
         MessageNotSent
         PasswordNotWritten
+        NotUnlocked
         NotPossible(why)              told only after the first proof: disabled, too young, privileged …
         OutcomeIsUnknown              the write may or may not have been applied
         Unavailable                   try again later; nothing was changed
@@ -114,6 +115,10 @@ class MessageNotSent(Failed):
 
 class PasswordNotWritten(Failed):
     """The directory refused for a reason that is not the person's."""
+
+
+class NotUnlocked(Failed):
+    """The directory refused to end the lock for a reason that is not the person's."""
 
 
 class NotPossible(Failed):

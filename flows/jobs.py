@@ -3,25 +3,38 @@
 from collections.abc import Mapping
 from typing import Any
 
+from flows.journey import DELIVER, RESOLVE
 from flows.messaging import dispatch as dispatching
 from flows.messaging.dispatch import Dispatch
 from flows.password_write import END_SESSIONS, PasswordWrite
-from flows.reset import DELIVER, RESOLVE
+from flows.recovery_code_jobs import USED, RecoveryCodeJobs
 from flows.reset_jobs import ResetJobs
+from flows.unlock import END_LOCK, Unlocking
 from idp_plugin.base import Subject
 from store.jobs import Jobs
 
 
 def register_all(
-    jobs: Jobs, *, reset_jobs: ResetJobs, password_write: PasswordWrite, dispatch: Dispatch
+    jobs: Jobs,
+    *,
+    reset_jobs: ResetJobs,
+    recovery_code_jobs: RecoveryCodeJobs,
+    password_write: PasswordWrite,
+    unlocking: Unlocking,
+    dispatch: Dispatch,
 ) -> None:
     """Register every job; whoever enqueues or works must have called it."""
 
     def end_sessions(body: Mapping[str, Any]) -> None:
         password_write.end_sessions_again(Subject(body["source"], body["id"]))
 
+    def end_lock(body: Mapping[str, Any]) -> None:
+        unlocking.end_lock_again(Subject(body["source"], body["id"]))
+
     jobs.register(RESOLVE, reset_jobs.resolve, retries=3)
     jobs.register(DELIVER, reset_jobs.deliver, retries=3)
+    jobs.register(USED, recovery_code_jobs.used)
     jobs.register(END_SESSIONS, end_sessions)
+    jobs.register(END_LOCK, end_lock)
     # It puts itself back on the queue where the mail server does not take a message.
     jobs.register(dispatching.JOB, dispatch.deliver, retries=2)

@@ -24,6 +24,8 @@ class Member:
     client_id: str = ""
     """The relying party of the held sign-in, if any."""
     amr: tuple[str, ...] = ()
+    locale: str = ""
+    """The language that the person reads our pages in: BCP 47, or empty."""
 
     @property
     def has_second_factor(self) -> bool:
@@ -45,6 +47,8 @@ class Registered:
     provenance: str
     number: int
     suspended: bool = False
+    left: int | None = None
+    """Recovery codes that were not used yet; None for other kinds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,4 +93,17 @@ class PendingTotp:
     secret_base32: str = field(repr=False)
     uri: str = field(repr=False)
     """`otpauth://…` for the QR code."""
+    expires_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PendingCodes:
+    """New recovery codes wait until the person says that they are saved; none of them works before."""
+
+    id: str
+    codes: tuple[str, ...] = field(repr=False)
+    """Like `K7QM4-W2XP9-DT3AB`."""
+    voids_earlier: bool
+    """Whether earlier codes stop working as soon as these are saved."""
+    made_at: dt.datetime
     expires_at: dt.datetime

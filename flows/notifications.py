@@ -62,6 +62,8 @@ class Recipient:
     person_id: str
     name: str
     addresses: tuple[str, ...]
+    locale: str = ""
+    """BCP 47, or empty."""
 
 
 class Notices:
@@ -77,29 +79,56 @@ class Notices:
     ) -> int:
         """Tell that a password was reset, or may have been; returns how many messages."""
         link = self._stops.link(Stop(recipient.person_id, now, reference))
-        draft = self._render.password_reset(
+        draft = self._render.in_language(recipient.locale).password_reset(
+            name=recipient.name, at=now, stop_link=link, reference=reference, certain=certain
+        )
+        return self._post(recipient, draft, reference)
+
+    def account_unlocked(
+        self, recipient: Recipient, *, now: dt.datetime, reference: str, certain: bool = True
+    ) -> int:
+        """Tell that a lock was ended, or may have been; returns how many messages."""
+        link = self._stops.link(Stop(recipient.person_id, now, reference))
+        draft = self._render.in_language(recipient.locale).account_unlocked(
             name=recipient.name, at=now, stop_link=link, reference=reference, certain=certain
         )
         return self._post(recipient, draft, reference)
 
     def method_added(self, recipient: Recipient, *, method: str, now: dt.datetime, reference: str) -> int:
         """Tell that an authenticator was bound; returns how many messages."""
-        return self._post_method(self._render.method_added, recipient, method, now, reference)
+        return self._post_method(Render.method_added, recipient, method, now, reference)
 
     def method_removed(self, recipient: Recipient, *, method: str, now: dt.datetime, reference: str) -> int:
         """Tell that an authenticator was removed; returns how many messages."""
-        return self._post_method(self._render.method_removed, recipient, method, now, reference)
+        return self._post_method(Render.method_removed, recipient, method, now, reference)
+
+    def recovery_code_used(self, recipient: Recipient, *, left: int, now: dt.datetime, reference: str) -> int:
+        """Tell that a recovery code was used, and how many are left; returns how many messages."""
+        link = self._stops.link(Stop(recipient.person_id, now, reference))
+        draft = self._render.in_language(recipient.locale).recovery_code_used(
+            name=recipient.name, left=left, at=now, stop_link=link, reference=reference
+        )
+        return self._post(recipient, draft, reference)
+
+    def recovery_codes_renewed(self, recipient: Recipient, *, now: dt.datetime, reference: str) -> int:
+        """Tell that new recovery codes voided the earlier ones; returns how many messages."""
+        link = self._stops.link(Stop(recipient.person_id, now, reference))
+        draft = self._render.in_language(recipient.locale).recovery_codes_renewed(
+            name=recipient.name, at=now, stop_link=link, reference=reference
+        )
+        return self._post(recipient, draft, reference)
 
     def _post_method(
         self,
-        render: Callable[..., Draft],
+        write: Callable[..., Draft],
         recipient: Recipient,
         method: str,
         now: dt.datetime,
         reference: str,
     ) -> int:
         link = self._stops.link(Stop(recipient.person_id, now, reference))
-        draft = render(name=recipient.name, method=method, at=now, stop_link=link, reference=reference)
+        render = self._render.in_language(recipient.locale)
+        draft = write(render, name=recipient.name, method=method, at=now, stop_link=link, reference=reference)
         return self._post(recipient, draft, reference)
 
     def _post(self, recipient: Recipient, draft: Draft, reference: str) -> int:
@@ -126,4 +155,4 @@ def recipient(
             # A directory may hold anything; what is no address cannot be told.
             continue
     name = identity.display_name if identity else ""
-    return Recipient(person_id, name, tuple(addresses.values()))
+    return Recipient(person_id, name, tuple(addresses.values()), identity.locale if identity else "")

@@ -144,7 +144,8 @@ class Questions:
         Raises:
             AttemptExpired: Another answer did.
         """
-        self._change(question, lambda facts: replace(facts, answered=True))
+        # Security: what was to be bound is not kept longer than it is needed.
+        self._change(question, lambda facts: replace(facts, answered=True, secret=""))
 
     def _change(self, question: Question, function: Callable[[Question], Question]) -> Question:
         def change(facts: Question) -> Question:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from enforcement.grace import Postponement, may_postpone
 from enforcement.requirement import Facts, gap
-from flows.authenticators import email_address, totp
+from flows.authenticators import email_address, recovery_codes, totp
 from flows.authenticators.registry import Kinds
 from flows.binder import Binder
 from flows.binding import (
@@ -14,10 +14,11 @@ from flows.binding import (
     require_not_shared,
     require_room,
     require_usable_address,
+    voided_sets,
 )
-from flows.errors import ProofRequired, Refused, UnusableAddress, WrongStage
+from flows.errors import AttemptExpired, ProofRequired, Refused, UnusableAddress, WrongStage
 from flows.freezing import Freezing
-from flows.member import Member, Pending, PendingTotp, Registered, Status
+from flows.member import Member, Pending, PendingCodes, PendingTotp, Registered, Status
 from flows.messaging.asked import Asked, browser_of
 from flows.messaging.dispatch import Dispatch
 from flows.messaging.message import MessageKind
@@ -34,7 +35,7 @@ from store.authenticators import Authenticator
 from store.database import Database
 from store.vault import Vault
 
-__all__ = ["Member", "Pending", "PendingTotp", "Registered", "Registration", "Status"]
+__all__ = ["Member", "Pending", "PendingCodes", "PendingTotp", "Registered", "Registration", "Status"]
 
 
 class Registration:
@@ -154,7 +155,7 @@ class Registration:
             replaces=replaces,
         )
         asked = Asked(now, address_block(asked_from) if asked_from else "", browser_of(agent))
-        self._send(question, code, parsed, standing.person.id, asked)
+        self._send(question, code, parsed, standing.person.id, asked, locale=member.locale)
         return self._shown(question)
 
     def begin_totp(
@@ -178,7 +179,28 @@ class Registration:
         )
         return self._shown_totp(member, question)
 
-    def pending(self, member: Member, pending_id: str, *, now: dt.datetime) -> Pending | PendingTotp:
+    def begin_recovery_codes(self, member: Member, *, now: dt.datetime, lost: bool = False) -> PendingCodes:
+        """Make recovery codes, to be shown until they are saved; raises as `begin_email`."""
+        standing = self._standings.read(member, now)
+        with self._audited_refusal(standing, now):
+            standing.require_kind(recovery_codes.NAME)
+            standing.require_proof(lost=lost)
+            voided = voided_sets(standing.own, proved=standing.has_proved)
+            require_room(recovery_codes.NAME, [each for each in standing.own if each not in voided])
+        question, _ = self._questions.ask(
+            member,
+            "bind",
+            recovery_codes.NAME,
+            now=now,
+            sends_code=False,
+            secret="\n".join(recovery_codes.new_codes()).encode(),
+            lost=lost,
+        )
+        return self._shown_codes(member, question)
+
+    def pending(
+        self, member: Member, pending_id: str, *, now: dt.datetime
+    ) -> Pending | PendingTotp | PendingCodes:
         """Return an open binding or proof again, for a page that is shown anew.
 
         Raises:
@@ -188,7 +210,13 @@ class Registration:
         question = self._questions.read(member, pending_id, now=now)
         if question.purpose == "prove":
             return self._step_up.shown(member, question, now)
-        return self._shown_totp(member, question) if question.kind == "totp" else self._shown(question)
+        match question.kind:
+            case "totp":
+                return self._shown_totp(member, question)
+            case recovery_codes.NAME:
+                return self._shown_codes(member, question)
+            case _:
+                return self._shown(question)
 
     def confirm(self, member: Member, pending_id: str, answer: str, *, now: dt.datetime) -> Registered:
         """Check the code and bind what was begun; tell every address of the person.
@@ -209,15 +237,18 @@ class Registration:
         if not self._is_right(question, answer, now):
             self._record(standing.person.id, AuditAction.REGISTRATION_CODE_REFUSED, question, now)
             raise self._questions.wrong(question)
-        # Security: nothing is bound while the person's other addresses cannot be told of it (S1).
-        reached = recipient(standing.person.id, self._standings.identity(member), standing.own)
-        self._questions.close(question)
-        added = self._binder.bind(member, standing, question, answer, now)
-        self._notices.method_added(reached, method=added.kind, now=now, reference=question.reference)
-        if added.usable(now):
-            # This session has just shown that it holds a method that counts.
-            self._step_up.give(member)
-        return self._registered(added)
+        return self._bind(member, standing, question, answer, now)
+
+    def confirm_saved(self, member: Member, pending_id: str, *, now: dt.datetime) -> Registered:
+        """Bind recovery codes that the person has saved; raises as `confirm`, but never `WrongCode`."""
+        question = self._questions.read(member, pending_id, now=now, purpose="bind")
+        # Security: anything else is bound by an answer.
+        if question.kind != recovery_codes.NAME:
+            raise AttemptExpired
+        standing = self._standings.read(member, now)
+        standing.require_kind(question.kind)
+        standing.require_proof(lost=question.lost)
+        return self._bind(member, standing, question, "", now)
 
     def prove_begin(
         self,
@@ -278,11 +309,21 @@ class Registration:
         self._notices.method_removed(reached, method=removed.kind, now=now, reference="")
 
     def confirm_all(self, member: Member, *, now: dt.datetime) -> None:
-        """Restart the clock of everything registered ("Looks good"); raises NotPossible when frozen."""
+        """Restart the clock of everything registered ("Looks good").
+
+        Raises:
+            WrongStage: Nothing is registered that could be confirmed.
+            NotPossible: `frozen` or `not_covered`.
+        """
         standing = self._standings.read(member, now)
+        if all(each.suspended_at is not None for each in standing.own):
+            raise WrongStage
         with self._database.transaction() as transaction:
             transaction.authenticators.confirm_all(standing.person.id, now=now)
-            transaction.people.clear_postponements(standing.person.id)
+            own = transaction.authenticators.of(standing.person.id)
+            # Security: as long as anything is missing, "later" stays used up.
+            if not gap(standing.rule, Facts.from_authenticators(own, frozen=False), now=now):
+                transaction.people.clear_postponements(standing.person.id)
             transaction.audit.record(
                 AuditAction.REGISTRATION_AUTHENTICATOR_CONFIRMED, now=now, person_id=standing.person.id
             )
@@ -328,15 +369,35 @@ class Registration:
         own = standing.without(replaces)
         require_usable_address(address, identity, own, self._sign_in_domains)
         with self._database.reading() as transaction:
-            require_not_shared(transaction, email_address.lookups(self._vault, address), standing.rule)
+            require_not_shared(
+                transaction, email_address.lookups(self._vault, address), standing.binding_rule
+            )
+
+    def _bind(
+        self, member: Member, standing: Standing, question: Question, answer: str, now: dt.datetime
+    ) -> Registered:
+        # Security: nothing is bound while the person's other addresses cannot be told of it (S1).
+        reached = recipient(standing.person.id, self._standings.identity(member), standing.own)
+        self._questions.close(question)
+        added = self._binder.bind(member, standing, question, answer, now)
+        if added.kind == recovery_codes.NAME and voided_sets(standing.own, proved=standing.has_proved):
+            self._notices.recovery_codes_renewed(reached, now=now, reference=question.reference)
+        else:
+            self._notices.method_added(reached, method=added.kind, now=now, reference=question.reference)
+        if added.usable(now):
+            # This session has just shown that it holds a method that counts.
+            self._step_up.give(member)
+        return self._registered(added)
 
     def _is_right(self, question: Question, answer: str, now: dt.datetime) -> bool:
         if question.kind == "totp":
             return totp.matching_step(question.secret_bytes, answer, now) is not None
         return self._questions.matches(question, answer)
 
-    def _send(self, question: Question, code: str, address: str, person_id: str, asked: Asked) -> None:
-        draft = self._render.registration_code(
+    def _send(
+        self, question: Question, code: str, address: str, person_id: str, asked: Asked, *, locale: str
+    ) -> None:
+        draft = self._render.in_language(locale).registration_code(
             code, minutes=self._limits.code_minutes, asked=asked, reference=question.reference
         )
         message = draft.to(address, MessageKind.REGISTRATION_CODE, question.reference)
@@ -355,6 +416,19 @@ class Registration:
         )
         return PendingTotp(question.id, totp.base32(question.secret_bytes), uri, question.expires_at)
 
+    def _shown_codes(self, member: Member, question: Question) -> PendingCodes:
+        with self._database.reading() as transaction:
+            person = transaction.people.by_subject(member.subject.source, member.subject.id)
+            own = transaction.authenticators.of(person.id) if person else ()
+        voided = voided_sets(own, proved=self._step_up.is_given(member))
+        return PendingCodes(
+            id=question.id,
+            codes=tuple(question.secret_bytes.decode().split()),
+            voids_earlier=any(not recovery_codes.is_used_up(each) for each in voided),
+            made_at=question.asked_at,
+            expires_at=question.expires_at,
+        )
+
     def _registered(self, authenticator: Authenticator) -> Registered:
         return Registered(
             id=authenticator.id,
@@ -365,6 +439,11 @@ class Registration:
             provenance=authenticator.provenance,
             number=authenticator.number,
             suspended=authenticator.suspended_at is not None,
+            left=(
+                recovery_codes.left(authenticator.secret)
+                if authenticator.kind == recovery_codes.NAME
+                else None
+            ),
         )
 
     def _suggestions(self, identity: Identity | None, own: Sequence[Authenticator]) -> tuple[str, ...]:

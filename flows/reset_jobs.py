@@ -1,4 +1,4 @@
-"""What a reset does after its pages have answered: look the name up, send the code."""
+"""What a journey does after its pages have answered: look the name up, send the code."""
 
 import datetime as dt
 from collections.abc import Callable, Mapping
@@ -7,17 +7,16 @@ from typing import Any
 
 import structlog
 
-from flows.attempt import Attempt, Attempts, Challenge
+from flows.attempt import Attempt, Attempts, Challenge, Stage
+from flows.audited import AUDITED
 from flows.eligibility import Eligibility, Eligible
 from flows.errors import AttemptExpired
 from flows.messaging.asked import Asked
 from flows.messaging.dispatch import Dispatch
-from flows.messaging.message import MessageKind
 from flows.messaging.render import Render
 from flows.password_policy import names_of
 from flows.throttle import Throttle
 from idp_plugin.errors import IdpError
-from store.audit import AuditAction
 from store.authenticators import Authenticator
 from store.database import Database
 from store.expiring import Expiring
@@ -26,7 +25,7 @@ _log = structlog.get_logger(__name__)
 
 
 class ResetJobs:
-    """The jobs of `flows.reset`."""
+    """The jobs of `flows.journey`, of whatever purpose."""
 
     def __init__(
         self,
@@ -50,13 +49,13 @@ class ResetJobs:
     def resolve(self, body: Mapping[str, Any]) -> None:
         """Look up whom the typed name means, and note it in the attempt; an error means: again later."""
         attempt = self._attempts.read(body["attempt"])
-        if attempt is not None and not attempt.resolved:
+        if attempt is not None and not attempt.resolved and not self._is_over(attempt):
             self._resolve(attempt)
 
     def deliver(self, body: Mapping[str, Any]) -> None:
         """Send the code of the open challenge, if the person may have it; decoys get nothing."""
         attempt = self._attempts.read(body["attempt"])
-        if attempt is None:
+        if attempt is None or self._is_over(attempt):
             return
         attempt = attempt if attempt.resolved else self._resolve(attempt)
         challenge = attempt.challenge
@@ -68,11 +67,14 @@ class ResetJobs:
 
     def _resolve(self, attempt: Attempt) -> Attempt:
         try:
-            eligible = self._eligibility.find(attempt.identifier, self._clock())
+            eligible = self._eligibility.find(attempt.identifier, attempt.purpose, self._clock())
         except IdpError as error:
             _log.warning("reset_not_resolved", reference=attempt.reference, cause=type(error).__name__)
             raise
         return self._attempts.change(attempt.id, lambda facts: _resolved(facts, eligible))
+
+    def _is_over(self, attempt: Attempt) -> bool:
+        return attempt.stage is Stage.OVER or attempt.expires_at <= self._clock()
 
     def _is_due(self, attempt: Attempt, challenge: Challenge, digest: str) -> bool:
         if attempt.is_decoy or attempt.finished or challenge.spent or challenge.sent_to:
@@ -115,7 +117,8 @@ class ResetJobs:
         receivers: tuple[Authenticator, ...],
         body: Mapping[str, Any],
     ) -> None:
-        draft = self._render.reset_code(
+        draft = self._render.in_language(attempt.locale).attempt_code(
+            attempt.purpose,
             body["code"],
             name=attempt.display_name,
             minutes=round((challenge.expires_at - challenge.sent_at).total_seconds() / 60),
@@ -123,13 +126,13 @@ class ResetJobs:
             reference=attempt.reference,
         )
         for receiver in receivers:
-            message = draft.to(receiver.secret.decode(), MessageKind.RESET_CODE, attempt.reference)
+            message = draft.to(receiver.secret.decode(), AUDITED[attempt.purpose].code, attempt.reference)
             self._dispatch.post(message, person_id=attempt.person_id, until=challenge.expires_at)
 
     def _record_limit(self, attempt: Attempt, now: dt.datetime) -> None:
         with self._database.transaction() as transaction:
             transaction.audit.record(
-                AuditAction.RESET_LIMIT_REACHED,
+                AUDITED[attempt.purpose].limit_reached,
                 now=now,
                 person_id=attempt.person_id,
                 reference=attempt.reference,
@@ -152,5 +155,6 @@ def _resolved(facts: Attempt, eligible: Eligible | None) -> Attempt:
         own_gates=eligible.rule.reset,
         own_kinds=eligible.kinds,
         display_name=eligible.identity.display_name,
+        locale=eligible.identity.locale,
         names=names_of(eligible.identity),
     )

@@ -1,7 +1,7 @@
 """Where a signed-in person stands: their record, their rule, what they have, what they may change."""
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from enforcement.policy import Policy, Rule
@@ -22,6 +22,9 @@ class Standing:
 
     person: Person
     rule: Rule
+    """The one that covers the held sign-in, or a sign-in to no application in particular."""
+    binding_rule: Rule
+    """The same with the strictest terms of binding that the person meets at any application."""
     own: tuple[Authenticator, ...]
     has_usable: bool
     """Whether anything registered could prove something now."""
@@ -114,7 +117,14 @@ class Standings:
         if person.frozen_at is not None:
             raise NotPossible("frozen")
         has_usable = any(each.usable(now) for each in own)
-        return Standing(person, rule, own, has_usable, self._step_up.is_given(member))
+        return Standing(
+            person=person,
+            rule=rule,
+            binding_rule=_strictest_binding(self._policies(), member, rule),
+            own=own,
+            has_usable=has_usable,
+            has_proved=self._step_up.is_given(member),
+        )
 
     def identity(self, member: Member) -> Identity | None:
         """Return what the directory says of the person; None where it does not know them.
@@ -133,3 +143,27 @@ class Standings:
             return self.identity(member)
         except Unavailable:
             return None
+
+
+def _strictest_binding(policy: Policy, member: Member, rule: Rule) -> Rule:
+    """Return the rule with the longest trust delay and the fewest people for each address.
+
+    Security: whoever begins a sign-in chooses its application, and with it the rule; what is bound under it
+    proves the same everywhere.
+    """
+    met = [rule, *_rules_met(policy, member)]
+    return rule.model_copy(
+        update={
+            "trust_delay_hours": max(each.trust_delay_hours for each in met),
+            "people_per_address": min(each.people_per_address for each in met),
+        }
+    )
+
+
+def _rules_met(policy: Policy, member: Member) -> Iterator[Rule]:
+    """Yield the rules that decide some sign-in of the person: up to the first for every application."""
+    for rule in policy.rules:
+        if rule.who.matches(member.groups, member.roles, next(iter(rule.who.clients), "")):
+            yield rule
+            if not rule.who.clients:
+                return

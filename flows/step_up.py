@@ -11,12 +11,14 @@ from flows.messaging.dispatch import Dispatch
 from flows.messaging.message import MessageKind
 from flows.messaging.render import Render
 from flows.pending import Question, Questions
+from flows.recovery_code_jobs import USED, body_of_use
 from flows.settings import LimitSettings
 from flows.throttle import Throttle, address_block
 from store.audit import AuditAction
 from store.authenticators import Authenticator
 from store.database import Database
 from store.expiring import Expiring
+from store.jobs import Jobs
 
 COUNTS_FOR = dt.timedelta(minutes=10)
 _STORED_AS = "step up"
@@ -30,6 +32,7 @@ class StepUp:
         *,
         database: Database,
         expiring: Expiring,
+        jobs: Jobs,
         questions: Questions,
         kinds: Kinds,
         throttle: Throttle,
@@ -39,6 +42,7 @@ class StepUp:
     ) -> None:
         self._database = database
         self._expiring = expiring
+        self._jobs = jobs
         self._questions = questions
         self._kinds = kinds
         self._throttle = throttle
@@ -72,7 +76,7 @@ class StepUp:
         )
         if code:
             asked = Asked(now, address_block(asked_from) if asked_from else "", browser_of(agent))
-            self._send(question, code, authenticator, asked)
+            self._send(question, code, authenticator, asked, locale=member.locale)
         return self._shown(question, authenticator)
 
     def shown(self, member: Member, question: Question, now: dt.datetime) -> Pending:
@@ -92,6 +96,9 @@ class StepUp:
         self._throttle.answer(person, now)
         if not self._prove(question, authenticator, answer, now):
             raise self._questions.wrong(question)
+        if self._kinds[question.kind].is_told:
+            body = body_of_use(authenticator.person_id, reference=question.reference, now=now)
+            self._jobs.enqueue(USED, body)
         self._questions.close(question)
         self._throttle.right(person, person, now)
         self.give(member)
@@ -125,8 +132,10 @@ class StepUp:
             raise AttemptExpired
         return authenticator
 
-    def _send(self, question: Question, code: str, authenticator: Authenticator, asked: Asked) -> None:
-        draft = self._render.step_up_code(
+    def _send(
+        self, question: Question, code: str, authenticator: Authenticator, asked: Asked, *, locale: str
+    ) -> None:
+        draft = self._render.in_language(locale).step_up_code(
             code, minutes=self._limits.code_minutes, asked=asked, reference=question.reference
         )
         message = draft.to(authenticator.secret.decode(), MessageKind.STEP_UP_CODE, question.reference)

@@ -225,6 +225,7 @@ class _Opening:
             jobs=self._jobs,
             gate=self._gate,
             reset=recovery.reset,
+            unlock=recovery.unlock,
             registration=recovery.registration,
             work=recovery.work,
             holds=intercepting.holds,

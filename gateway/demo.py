@@ -24,7 +24,7 @@ HOST = "127.0.0.1"
 POLICY = """\
 [[rules]]
 name = "Everybody on the staff"
-kinds = ["email", "totp"]
+kinds = ["email", "totp", "recovery_codes"]
 register = 1
 reset = 1
 reconfirm_days = 180

@@ -9,6 +9,7 @@ from flask import Flask, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
+from flask_babel.speaklater import LazyString
 from flask_wtf import FlaskForm
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
@@ -17,6 +18,7 @@ from flows import errors as flow
 from gateway import wording
 from gateway.browser import is_new_browser
 from gateway.plane.observe import new_reference
+from gateway.purpose import purpose_of_page
 from gateway.services import services
 from idp_plugin.errors import IdpError, IdpUnavailable
 from store.errors import StoreUnavailable
@@ -67,9 +69,13 @@ class ShownIn:
     A code that ran out of tries is not among them: the attempt is over, and a page of its own says so.
     """
 
-    def __init__(self, form: FlaskForm, field: str) -> None:
+    def __init__(
+        self, form: FlaskForm, field: str, instead: Mapping[type[flow.Refused], LazyString] | None = None
+    ) -> None:
+        """Take the form, the field, and what reads otherwise here than anywhere else."""
         self._form = form
         self._field = field
+        self._instead = instead or {}
         self.status = 422
 
     def __enter__(self) -> Self:
@@ -84,7 +90,8 @@ class ShownIn:
         if not isinstance(error, flow.Refused) or is_over or type(error) not in BESIDE_FIELD:
             return False
         sentence, self.status = BESIDE_FIELD[type(error)]
-        self._form[self._field].errors = [sentence(error)]
+        instead = self._instead.get(type(error))
+        self._form[self._field].errors = [sentence(error) if instead is None else instead]
         return True
 
 
@@ -106,7 +113,9 @@ def register_errors(app: Flask) -> None:
     app.register_error_handler(flow.AttemptExpired, _over)
     app.register_error_handler(flow.WrongCode, _over)
     app.register_error_handler(flow.CodeExpired, _over)
-    app.register_error_handler(flow.WrongStage, lambda _error: redirect(url_for("reset.resume"), 303))
+    app.register_error_handler(
+        flow.WrongStage, lambda _error: redirect(url_for(f"{purpose_of_page()}.resume"), 303)
+    )
     app.register_error_handler(flow.TooManyAttempts, _limit)
     app.register_error_handler(flow.TooSoon, _limit)
     app.register_error_handler(flow.NotPossible, _not_possible)
@@ -133,7 +142,7 @@ def _limit(error: flow.TooManyAttempts | flow.TooSoon) -> ResponseReturnValue:
 
 
 def _not_possible(error: flow.NotPossible) -> ResponseReturnValue:
-    return page_of_stop("not_possible", 403, sentence=wording.NOT_POSSIBLE[error.why])
+    return page_of_stop("not_possible", 403, sentence=wording.not_possible(error.why, purpose_of_page()))
 
 
 def _forged(_error: CSRFError) -> ResponseReturnValue:

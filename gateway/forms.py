@@ -2,15 +2,22 @@
 
 import re
 import unicodedata
+from collections.abc import Mapping
+from typing import ClassVar
 
 from flask_babel import lazy_gettext as _
+from flask_babel.speaklater import LazyString
 from flask_wtf import FlaskForm
 from wtforms import Field, HiddenField, PasswordField, RadioField, StringField
 from wtforms.validators import DataRequired, InputRequired, Length, ValidationError
 
+from flows.authenticators import recovery_codes
+from flows.errors import CodeExpired, Refused
+
 IDENTIFIER_LENGTH = 256
 PASSWORD_LENGTH = 1024
 ADDRESS_LENGTH = 254
+_EXAMPLE = "K7QM4-W2XP9-DT3AB"
 
 
 def without_marks(value: str | None) -> str:
@@ -84,6 +91,36 @@ class CodeForm(Form):
         filters=[digits_only],
         validators=[DataRequired(_("Enter the 6 digits of the code")), SixDigits()],
     )
+    refusals: ClassVar[Mapping[type[Refused], LazyString]] = {}
+    """What reads otherwise for this kind of code than for others."""
+
+
+class Complete:
+    """Refuses what cannot be a recovery code at all, before it counts as a wrong answer."""
+
+    def __call__(self, form: Form, field: Field) -> None:
+        """Raise with a sentence unless it has a code's length and letters."""
+        del form
+        if not recovery_codes.is_complete(field.data or ""):
+            raise ValidationError(_("Enter the whole recovery code, like %(example)s", example=_EXAMPLE))
+
+
+class RecoveryCodeForm(CodeForm):
+    """A recovery code; what was typed is kept as it was typed."""
+
+    code = StringField(
+        _("Recovery code"),
+        filters=[without_marks],
+        validators=[DataRequired(_("Enter one of your recovery codes")), Complete()],
+    )
+    refusals: ClassVar[Mapping[type[Refused], LazyString]] = {
+        CodeExpired: _("This code was used before. Take another one from your list"),
+    }
+
+
+def code_form(kind: str) -> type[CodeForm]:
+    """Return the form for the code of one kind."""
+    return RecoveryCodeForm if kind == recovery_codes.NAME else CodeForm
 
 
 class NewPasswordForm(Form):

@@ -1,40 +1,85 @@
 """Which language a page speaks: the address first, then the person's choice, then the browser."""
 
-from flask import Flask, Response, request
-from flask_babel import Babel, get_locale
+from dataclasses import dataclass
+from urllib.parse import urlencode
 
+from babel.support import Translations
+from flask import Flask, Response, request
+from flask_babel import Babel, Domain, get_locale
+
+from gateway.catalogs import LANGUAGES, SOURCE, catalog, language_of
 from gateway.cookies import Cookie, read_cookie, set_cookie
 from gateway.services import services
 
-LANGUAGES = ("en",)
-"""Complete translations, the fallback first."""
-ASKED_BY = ("lang", "mkt", "ui_locales")
+CHOSEN_BY = "lang"
+ASKED_BY = (CHOSEN_BY, "mkt", "ui_locales")
 """Parameters of the address; `ui_locales` is OpenID Connect's space-separated list."""
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageLink:
+    """One choice of the language chooser."""
+
+    language: str
+    name: str
+    """In the language itself."""
+    address: str
+    """This page in that language, relative to itself."""
+
+
+class _Catalogs(Domain):  # type: ignore[misc]  # the library has no types
+    """Takes sentences from our own catalogs."""
+
+    def get_translations(self) -> Translations:
+        """Return the sentences of this request's language."""
+        return catalog(_language())
 
 
 def register_languages(app: Flask) -> None:
     """Let gettext, dates and templates speak the language of each request."""
-    Babel(app, locale_selector=choose_language, default_timezone="UTC")
+    babel = Babel(app, locale_selector=choose_language, default_timezone="UTC")
+    babel.domain_instance = _Catalogs()
+    for language in LANGUAGES:
+        catalog(language)
     app.after_request(_remember)
     app.jinja_env.globals["language"] = _language
     app.jinja_env.globals["direction"] = _direction
+    app.jinja_env.globals["language_links"] = language_links
 
 
 def choose_language() -> str:
     """Return the language for this request, always one of `LANGUAGES`."""
-    return _asked() or _offered(_remembered()) or request.accept_languages.best_match(LANGUAGES, LANGUAGES[0])
+    return _asked() or language_of(_remembered()) or _understood() or SOURCE
+
+
+def language_links() -> tuple[LanguageLink, ...]:
+    """Return this page in each language; nothing where following a link would lose what was typed.
+
+    Nor where the address is not ASCII: that is no address, and is refused.
+    """
+    if request.method not in {"GET", "HEAD"} or not request.query_string.isascii():
+        return ()
+    kept = [(name, value) for name, value in request.args.items(multi=True) if name not in ASKED_BY]
+    return tuple(
+        LanguageLink(language, name, f"?{urlencode([*kept, (CHOSEN_BY, language)])}")
+        for language, name in LANGUAGES.items()
+    )
 
 
 def _asked() -> str | None:
     if not request.query_string.isascii():
         return None
     wanted = (tag for name in ASKED_BY for tag in request.args.get(name, "").split())
-    return next((language for tag in wanted if (language := _offered(tag))), None)
+    return next((language for tag in wanted if (language := language_of(tag))), None)
 
 
-def _offered(tag: str) -> str | None:
-    language = tag.replace("_", "-").split("-")[0].lower()
-    return language if language in LANGUAGES else None
+def _understood() -> str | None:
+    """Return the best of what the browser states.
+
+    Werkzeug's own match prefers an exact name: English for `de-AT, en;q=0.5`.
+    """
+    wanted = (tag for tag, quality in request.accept_languages if quality > 0)
+    return next((language for tag in wanted if (language := language_of(tag))), None)
 
 
 def _remembered() -> str:
@@ -49,7 +94,7 @@ def _remember(response: Response) -> Response:
 
 
 def _language() -> str:
-    return str(get_locale() or LANGUAGES[0]).replace("_", "-")
+    return str(get_locale() or SOURCE).replace("_", "-")
 
 
 def _direction() -> str:

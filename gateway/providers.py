@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.settings import Settings
-from idp_plugin.base import Directory, IdpSessions, PasswordWriter
+from idp_plugin.base import AccountLocks, Directory, IdpSessions, PasswordWriter
 from idp_plugin.keycloak.admin import KeycloakAdmin
 from idp_plugin.keycloak.directory import KeycloakDirectory
 from idp_plugin.keycloak.sessions import KeycloakSessions
@@ -24,6 +24,8 @@ class Provider:
     """Writes passwords."""
     sessions: IdpSessions
     """Ends sessions."""
+    locks: AccountLocks | None
+    """Ends the identity provider's own lock; None where it has none that can be ended."""
     close: Callable[[], None]
 
 
@@ -32,7 +34,7 @@ def open_provider(settings: Settings) -> Provider:
     oidc = OidcProvider(settings.idp, public=settings.gateway.public)
     ldap = OpenLdap(settings.directories[0], settings.idp.issuer)
     if settings.idp.kind == "oidc":
-        return Provider(oidc, ldap, ldap, OidcSessions(oidc), oidc.close)
+        return Provider(oidc, ldap, ldap, OidcSessions(oidc), None, oidc.close)
     admin = KeycloakAdmin(settings.idp)
     directory = KeycloakDirectory(admin, directory=settings.directories[0].name)
-    return Provider(oidc, directory, ldap, KeycloakSessions(admin), oidc.close)
+    return Provider(oidc, directory, ldap, KeycloakSessions(admin), directory, oidc.close)

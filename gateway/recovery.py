@@ -10,6 +10,7 @@ from flows.binding import LOST_WAITS
 from flows.eligibility import Eligibility
 from flows.freezing import Freezing
 from flows.jobs import register_all
+from flows.journey import Parts
 from flows.messaging.dispatch import Dispatch
 from flows.messaging.message import Channel
 from flows.messaging.render import Render
@@ -17,12 +18,17 @@ from flows.notifications import Notices, Stops
 from flows.password_write import PasswordWrite
 from flows.pending import Questions
 from flows.proof_of_work import ProofOfWork
+from flows.recovery_code_jobs import RecoveryCodeJobs
 from flows.registration import Registration
 from flows.reset import Reset
 from flows.reset_jobs import ResetJobs
 from flows.standing import Standings
 from flows.step_up import StepUp
 from flows.throttle import Throttle
+from flows.unlock import Unlock, Unlocking
+from gateway.all_sessions import AllSessions
+from gateway.catalogs import translate_for
+from gateway.portal_session import PortalSessions
 from gateway.providers import Provider
 from gateway.services import Clock
 from gateway.settings import Settings
@@ -37,6 +43,7 @@ class Recovery:
     """What the pages call."""
 
     reset: Reset
+    unlock: Unlock
     registration: Registration
     work: ProofOfWork
 
@@ -63,10 +70,18 @@ def build_recovery(
     kinds = all_kinds(vault)
     throttle = Throttle(counters, limits)
     dispatch = Dispatch(jobs=jobs, database=database, channels=channels, clock=clock)
-    render = Render(organisation=settings.messages.mail.organisation, zone=settings.messages.zone)
+    render = Render(
+        organisation=settings.messages.mail.organisation, zone=settings.messages.zone, languages=translate_for
+    )
     stops = Stops(expiring, f"{settings.gateway.public}{settings.gateway.prefix}")
     notices = Notices(dispatch=dispatch, render=render, stops=stops)
-    eligibility = Eligibility(database=database, directory=provider.directory, policies=policies)
+    eligibility = Eligibility(
+        database=database,
+        directory=provider.directory,
+        policies=policies,
+        privileged_groups=frozenset((*settings.roles.administrator, *settings.roles.helpdesk)),
+    )
+    sessions = AllSessions(PortalSessions(expiring), provider.sessions, clock)
     questions = Questions(expiring=expiring, vault=vault, limits=limits)
     work = ProofOfWork(vault=vault, expiring=expiring, throttle=throttle)
     password_write = PasswordWrite(
@@ -75,7 +90,17 @@ def build_recovery(
         jobs=jobs,
         eligibility=eligibility,
         writer=provider.writer,
-        sessions=provider.sessions,
+        sessions=sessions,
+        notices=notices,
+        throttle=throttle,
+    )
+    unlocking = Unlocking(
+        database=database,
+        expiring=expiring,
+        jobs=jobs,
+        eligibility=eligibility,
+        writer=provider.writer,
+        locks=provider.locks,
         notices=notices,
         throttle=throttle,
     )
@@ -88,8 +113,15 @@ def build_recovery(
         render=render,
         clock=clock,
     )
-    register_all(jobs, reset_jobs=reset_jobs, password_write=password_write, dispatch=dispatch)
-    reset = Reset(
+    register_all(
+        jobs,
+        reset_jobs=reset_jobs,
+        recovery_code_jobs=RecoveryCodeJobs(database=database, directory=provider.directory, notices=notices),
+        password_write=password_write,
+        unlocking=unlocking,
+        dispatch=dispatch,
+    )
+    parts = Parts(
         database=database,
         expiring=expiring,
         vault=vault,
@@ -99,12 +131,13 @@ def build_recovery(
         kinds=kinds,
         policies=policies,
         eligibility=eligibility,
-        password_write=password_write,
         limits=limits,
     )
+    reset, unlock = Reset(parts, password_write), Unlock(parts, unlocking)
     step_up = StepUp(
         database=database,
         expiring=expiring,
+        jobs=jobs,
         questions=questions,
         kinds=kinds,
         throttle=throttle,
@@ -121,7 +154,7 @@ def build_recovery(
         kinds=kinds,
         questions=questions,
         step_up=step_up,
-        freezing=Freezing(database=database, stops=stops, sessions=provider.sessions),
+        freezing=Freezing(database=database, stops=stops, sessions=sessions),
         throttle=throttle,
         dispatch=dispatch,
         render=render,
@@ -131,4 +164,4 @@ def build_recovery(
         sign_in_domains=settings.messages.sign_in_domains,
         lost_waits=dt.timedelta(0) if settings.demo.outbox else LOST_WAITS,
     )
-    return Recovery(reset, registration, work)
+    return Recovery(reset, unlock, registration, work)

@@ -11,6 +11,7 @@ from enforcement.gate import Gate
 from flows.proof_of_work import ProofOfWork
 from flows.registration import Registration
 from flows.reset import Reset
+from flows.unlock import Unlock
 from gateway.plane.hold import Holds
 from gateway.settings import Settings
 from store.counters import Counters
@@ -45,6 +46,7 @@ class Services:
     jobs: Jobs
     gate: Gate
     reset: Reset
+    unlock: Unlock
     registration: Registration
     work: ProofOfWork
     holds: Holds

@@ -33,7 +33,7 @@ class TimeoutSettings(Section):
     head: float = Field(default=15, gt=0)
     """For a complete request head."""
     body: float = Field(default=60, gt=0)
-    """For the next bytes of a request body."""
+    """For the next bytes of a request body; of a request to Sparekey's own pages, for the whole body."""
     idle: float = Field(default=75, gt=0)
     """For the next request on an open connection."""
     connect: float = Field(default=5, gt=0)
@@ -51,12 +51,14 @@ class LimitsSettings(Section):
     """Request line and header fields together."""
     header_fields: int = Field(default=100, ge=10)
     """Number of header fields."""
-    local_body_bytes: int = Field(default=1 << 20, ge=1024)
+    local_body_bytes: int = Field(default=64 << 10, ge=1024)
     """Body of a request to Sparekey's own pages."""
     proxied_body_bytes: int = Field(default=64 << 20, ge=1024)
     """Body of a request to the identity provider."""
     page_bytes: int = Field(default=1 << 20, ge=1024)
     """Pages up to this size are read whole, so that a link can be put in or a sign-in recognised."""
+    connections: int = Field(default=10_000, ge=1)
+    """Open connections from clients, on each listening address; more are closed at once."""
 
 
 class TlsSettings(Section):
@@ -134,7 +136,10 @@ def is_loopback(host: str) -> bool:
 
 
 class RolesSettings(Section):
-    """Which groups or roles of the identity provider give which role here."""
+    """Which groups or roles of the identity provider give which role here.
+
+    Whoever is in one of them is privileged: their password is never written through Sparekey (S18).
+    """
 
     administrator: tuple[str, ...] = ()
     """May change policies and people's recovery data."""

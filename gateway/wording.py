@@ -10,19 +10,29 @@ from flask_babel import lazy_gettext as _
 from flask_babel import ngettext
 from flask_babel.speaklater import LazyString
 
+from enforcement.policy import Purpose
+
 KINDS: Mapping[str, LazyString] = {
     "email": _("E-mail"),
     "totp": _("Authenticator app"),
+    "recovery_codes": _("Recovery codes"),
 }
 
 KIND_OFFERS: Mapping[str, LazyString] = {
     "email": _("Get a code by e-mail"),
     "totp": _("Use my authenticator app"),
+    "recovery_codes": _("Use a recovery code"),
 }
 
 KIND_HINTS: Mapping[str, LazyString] = {
     "email": _("To the recovery address that you registered"),
     "totp": _("The app on your phone that shows a new code every 30 seconds"),
+    "recovery_codes": _("One of the codes that you printed or saved earlier"),
+}
+
+JOURNEYS: Mapping[Purpose, LazyString] = {
+    "reset": _("Reset your password"),
+    "unlock": _("Unlock your account"),
 }
 
 REASONS: Mapping[str, LazyString] = {
@@ -51,6 +61,14 @@ NOT_POSSIBLE: Mapping[str, LazyString] = {
     "frozen": _("Account recovery is stopped for this account, because somebody said: this was not me."),
 }
 
+NOT_POSSIBLE_TO_UNLOCK: Mapping[str, LazyString] = {
+    "disabled": _(
+        "An administrator locked this account or switched it off. It stays closed until they open it."
+    ),
+    "privileged": _("This account has special rights, so it cannot be unlocked here."),
+}
+"""Where an unlock needs another sentence than a reset."""
+
 PASSWORD_RULES: Mapping[str, LazyString] = {
     "not_name": _("Not your name, user name or e-mail address"),
     "characters": _("No line breaks or other control characters"),
@@ -75,11 +93,25 @@ ACTIVITY: Mapping[str, LazyString] = {
     "reset:proof:given": _("A code to reset the password was accepted"),
     "reset:proof:refused": _("A wrong code was entered"),
     "reset:password:written": _("Your password was reset"),
+    "unlock:attempt:started": _("Unlocking your account was started"),
+    "unlock:code:sent": _("A code to unlock your account was sent"),
+    "unlock:proof:given": _("A code to unlock your account was accepted"),
+    "unlock:proof:refused": _("A wrong code was entered"),
+    "unlock:account:unlocked": _("Your account was unlocked"),
+    "unlock:account:not_locked": _("Unlocking was asked for, but your account was not locked"),
     "sign_in:gate:interrupted": _("A sign-in was stopped to register ways back in"),
     "sign_in:gate:postponed": _("You chose to register later"),
     "sign_in:hold:released": _("A stopped sign-in went on"),
+    "recovery:code:used": _("A recovery code was used"),
     "recovery:person:frozen": _("Account recovery was frozen"),
 }
+
+
+def not_possible(why: str, purpose: Purpose) -> LazyString:
+    """Say why something can never be done with this account."""
+    if purpose == "unlock" and why in NOT_POSSIBLE_TO_UNLOCK:
+        return NOT_POSSIBLE_TO_UNLOCK[why]
+    return NOT_POSSIBLE[why]
 
 
 def _plural(one: str, many: str, number: int) -> str:

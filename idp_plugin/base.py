@@ -73,7 +73,7 @@ class Exchange:
     """Path and query as sent, byte for byte."""
     request_headers: tuple[tuple[bytes, bytes], ...]
     request_body: bytes
-    """Empty unless the plane was told to keep it."""
+    """Empty unless the plane was told to keep it, and it came whole."""
     status: int
     response_headers: tuple[tuple[bytes, bytes], ...]
     response_body: bytes
@@ -199,8 +199,23 @@ class PasswordWriter(Protocol):
     def change_password(self, account: Subject, old: str, new: str) -> None:
         """Change: as the person, with the old password. Raises as `set_password`, and `WrongPassword`."""
 
-    def unlock(self, account: Subject) -> None:
-        """Clear a temporary lock; a permanent one set by an administrator stays."""
+    def unlock(self, account: Subject) -> bool:
+        """Clear a temporary lock and tell whether there was one; without one nothing is written.
+
+        Reads enabled and privileged again right before, as `set_password` does.
+
+        Raises:
+            NotPermitted: Privileged, or closed by an administrator: such a lock stays.
+            OutcomeUnknown: The answer was lost.
+            IdpUnavailable: Not reached; nothing was changed.
+        """
+
+
+class AccountLocks(Protocol):
+    """The lock that an identity provider keeps of its own, beside the directory's. Blocking."""
+
+    def clear(self, subject: Subject) -> bool:
+        """Clear a temporary lock and tell whether there was one; what an administrator closed stays."""
 
 
 class IdpSessions(Protocol):

@@ -23,7 +23,7 @@ class Authenticator:
     kind: str
     """`email`, `totp`, …"""
     secret: bytes = field(repr=False)
-    """Opened: an address in UTF-8, a TOTP seed; never log."""
+    """Opened: an address in UTF-8, a TOTP seed, digests of recovery codes; never log."""
     created_at: dt.datetime
     confirmed_at: dt.datetime
     """When the person last proved or confirmed it; re-confirmation counts from here."""
@@ -152,6 +152,37 @@ class Authenticators:
         """
         unused = AuthenticatorRow.last_step.is_(None) | (AuthenticatorRow.last_step < step)
         return self._change((AuthenticatorRow.id == authenticator_id) & unused, last_step=step) == 1
+
+    def change_secret(
+        self, authenticator_id: str, function: Callable[[bytes], bytes]
+    ) -> Authenticator | None:
+        """Replace a secret by what a function makes of its newest state.
+
+        The row is locked before it is read, so that of two changes at once neither is lost.
+
+        Returns:
+            The authenticator as it now is, or None where it was removed.
+        """
+        row = self._session.scalar(
+            select(AuthenticatorRow)
+            .where(AuthenticatorRow.id == authenticator_id)
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        )
+        if row is None:
+            return None
+        row.secret = self._vault.seal(function(self._opened(row).secret), _context(row.id))
+        self._session.flush()
+        return self._opened(row)
+
+    def use_up(self, authenticator_id: str, *, now: dt.datetime) -> None:
+        """Suspend what has no answer left.
+
+        Unlike `suspend` this voids nothing that was said of the person: the proof that its last answer
+        just gave stands.
+        """
+        suspended_at = first_of(AuthenticatorRow.suspended_at, now)
+        self._change(AuthenticatorRow.id == authenticator_id, suspended_at=suspended_at)
 
     def reseal(self, batch: int, lookup_of: Callable[[Authenticator], str] | None = None) -> int:
         """Seal up to `batch` secrets under the newest key; 0 when nothing is left to do.

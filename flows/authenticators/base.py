@@ -27,6 +27,8 @@ class Kind(Protocol):
     name: str
     is_sent: bool
     """Whether a code has to be sent before it can be typed."""
+    is_told: bool
+    """Whether the owner is told each time that it proves something, because that uses it up."""
 
     def mask(self, secret: bytes) -> str:
         """Return what an authenticator's owner recognises it by, like `j•••@e•••.org`; may be empty."""

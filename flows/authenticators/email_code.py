@@ -15,6 +15,7 @@ class EmailCode:
 
     name = "email"
     is_sent = True
+    is_told = False
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault

@@ -26,6 +26,7 @@ class Totp:
 
     name = "totp"
     is_sent = False
+    is_told = False
 
     def __init__(self) -> None:
         self._decoy_seed = new_seed()

@@ -19,6 +19,7 @@ TRIES = 8
 FIRST_WAIT = dt.timedelta(seconds=20)
 _SENT = {
     MessageKind.RESET_CODE: AuditAction.RESET_CODE_SENT,
+    MessageKind.UNLOCK_CODE: AuditAction.UNLOCK_CODE_SENT,
     MessageKind.REGISTRATION_CODE: AuditAction.REGISTRATION_CODE_SENT,
     MessageKind.STEP_UP_CODE: AuditAction.REGISTRATION_CODE_SENT,
     MessageKind.NOTICE: AuditAction.NOTICE_SENT,

@@ -9,6 +9,7 @@ class MessageKind(enum.StrEnum):
     """What a message is for; decides what the audit says of it."""
 
     RESET_CODE = "reset_code"
+    UNLOCK_CODE = "unlock_code"
     REGISTRATION_CODE = "registration_code"
     STEP_UP_CODE = "step_up_code"
     NOTICE = "notice"

@@ -8,18 +8,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
+from enforcement.policy import Purpose
 from flows.messaging.asked import Asked
 from flows.messaging.message import Message, MessageKind
 
 Translate = Callable[[str], str]
+Languages = Callable[[str], Translate]
+"""From a BCP 47 tag, perhaps empty, to what speaks that language, or the organisation's default."""
 _LONGEST_NAME = 60
 # Security: whatever a mail program might turn into a link or an address (S24).
 _ADDRESS_LIKE = re.compile(r"[@/\\:<>]|\w\.\w")
 
 
-def untranslated(sentence: str) -> str:
-    """Return the sentence itself: English."""
-    return sentence
+def english_only(_locale: str) -> Translate:
+    """Return what says every sentence as it is written here."""
+    return str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,28 +49,43 @@ class Draft:
 class Render:
     """Writes drafts in one language for one organisation."""
 
-    def __init__(self, *, organisation: str, zone: str = "UTC", translate: Translate = untranslated) -> None:
+    def __init__(
+        self, *, organisation: str, zone: str = "UTC", languages: Languages = english_only, locale: str = ""
+    ) -> None:
         """Take what every message needs.
 
         Args:
             organisation: The name that messages speak of.
             zone: Time zone whose time is told beside UTC, like `Europe/Amsterdam`.
-            translate: Returns a sentence in the receiver's language, placeholders kept.
+            languages: Finds what translates sentences, placeholders kept.
+            locale: The receiver's language as BCP 47; empty where nobody knows it.
         """
         self._organisation = organisation
         self._zone = ZoneInfo(zone)
-        self._translate = translate
+        self._languages = languages
+        self._translate = languages(locale)
 
-    def reset_code(self, code: str, *, name: str, minutes: int, asked: Asked, reference: str) -> Draft:
-        """Return the message with a code that proves an address in a reset."""
+    def in_language(self, locale: str) -> "Render":
+        """Return the same for a receiver whose language is known; for an empty one, the default."""
+        return Render(
+            organisation=self._organisation, zone=self._zone.key, languages=self._languages, locale=locale
+        )
+
+    def attempt_code(
+        self, purpose: Purpose, code: str, *, name: str, minutes: int, asked: Asked, reference: str
+    ) -> Draft:
+        """Return the message with a code that proves an address in a reset or an unlock."""
         _ = self._translate
+        sentence = (
+            _("Your verification code for unlocking your account at {organisation} is:")
+            if purpose == "unlock"
+            else _("Your verification code for setting a new password at {organisation} is:")
+        )
         return Draft(
             _("Your verification code for {organisation}").format(organisation=self._organisation),
             (
                 *self._greeting(name),
-                _("Your verification code for setting a new password at {organisation} is:").format(
-                    organisation=self._organisation
-                ),
+                sentence.format(organisation=self._organisation),
                 code,
                 _("It works once, for {minutes} minutes, in the browser that asked for it.").format(
                     minutes=minutes
@@ -136,6 +154,30 @@ class Render:
             ),
         )
 
+    def account_unlocked(
+        self, *, name: str, at: dt.datetime, stop_link: str, reference: str, certain: bool = True
+    ) -> Draft:
+        """Return the notice that a lock was ended or, where the answer was lost, may have been."""
+        _ = self._translate
+        happened = (
+            _("Your account at {organisation} was unlocked on {when}. Your password is the same as before.")
+            if certain
+            else _(
+                "Your account at {organisation} may have been unlocked on {when}. "
+                "Your password is the same as before."
+            )
+        )
+        return Draft(
+            _("Your account at {organisation} was unlocked").format(organisation=self._organisation),
+            (
+                *self._greeting(name),
+                happened.format(organisation=self._organisation, when=self._when(at)),
+                _("If that was you, there is nothing to do."),
+                *self._stop(stop_link),
+                self._reference(reference),
+            ),
+        )
+
     def method_added(
         self, *, name: str, method: str, at: dt.datetime, stop_link: str, reference: str
     ) -> Draft:
@@ -169,6 +211,48 @@ class Render:
                 *self._greeting(name),
                 _("{method} was removed from your account on {when}.").format(
                     method=self._method(method), when=self._when(at)
+                ),
+                _("If that was you, there is nothing to do."),
+                *self._stop(stop_link),
+                self._reference(reference),
+            ),
+        )
+
+    def recovery_code_used(
+        self, *, name: str, left: int, at: dt.datetime, stop_link: str, reference: str
+    ) -> Draft:
+        """Return the notice that a recovery code was used; `left` is how many of all are not."""
+        _ = self._translate
+        remaining = (
+            _("Recovery codes that are left: {left}.").format(left=left)
+            if left
+            else _("It was the last one. Sign in and make new ones, so that you have a way back in.")
+        )
+        return Draft(
+            _("A recovery code was used at {organisation}").format(organisation=self._organisation),
+            (
+                *self._greeting(name),
+                _("One of your recovery codes was used on {when}. It does not work any more.").format(
+                    when=self._when(at)
+                ),
+                remaining,
+                _("If that was you, there is nothing more to do."),
+                *self._stop(stop_link),
+                self._reference(reference),
+            ),
+        )
+
+    def recovery_codes_renewed(self, *, name: str, at: dt.datetime, stop_link: str, reference: str) -> Draft:
+        """Return the notice that new recovery codes took the place of earlier ones."""
+        _ = self._translate
+        return Draft(
+            _("New recovery codes were made for your account at {organisation}").format(
+                organisation=self._organisation
+            ),
+            (
+                *self._greeting(name),
+                _("New recovery codes were made on {when}. The earlier ones do not work any more.").format(
+                    when=self._when(at)
                 ),
                 _("If that was you, there is nothing to do."),
                 *self._stop(stop_link),
@@ -215,7 +299,11 @@ class Render:
 
     def _method(self, kind: str) -> str:
         _ = self._translate
-        names = {"email": _("A private mail address"), "totp": _("An authenticator app")}
+        names = {
+            "email": _("A private mail address"),
+            "totp": _("An authenticator app"),
+            "recovery_codes": _("A set of recovery codes"),
+        }
         return names.get(kind) or _("A recovery method")
 
     def _when(self, at: dt.datetime) -> str:
@@ -233,7 +321,7 @@ def plain_name(name: str) -> str:
 
 
 def _html(title: str, paragraphs: tuple[str, ...]) -> str:
-    body = "\n".join(f"<p>{_linked(paragraph)}</p>" for paragraph in paragraphs)
+    body = "\n".join(f'<p dir="auto">{_linked(paragraph)}</p>' for paragraph in paragraphs)
     return (
         f'<!doctype html>\n<html><head><meta charset="utf-8"><title>{html.escape(title)}</title></head>\n'
         f'<body style="font-family: sans-serif; line-height: 1.5">\n{body}\n</body></html>\n'

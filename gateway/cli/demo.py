@@ -39,7 +39,7 @@ def command(port: int, host: str, ready_file: Path | None, *, walk: bool) -> Non
             tempfile.TemporaryDirectory(prefix="sparekey-demo-") as folder,
             open_demo(port, Path(folder)) as demo,
         ):
-            demo.sparekey.services.jobs.start_thread()
+            demo.sparekey.services.jobs.start_thread(workers=4)
             status = uvloop.run(_run(demo, ready_file or Path(folder) / "ready.json", walk=walk))
             if ready_file:
                 ready_file.unlink(missing_ok=True)

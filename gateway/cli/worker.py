@@ -29,7 +29,7 @@ def command(settings_path: Path, secrets: Path | None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with build(settings) as sparekey:
-        sparekey.services.jobs.start_thread()
+        sparekey.services.jobs.start_thread(workers=4)
         click.echo("working")
         stop.wait()
         sparekey.services.jobs.stop()

@@ -15,19 +15,28 @@ from gateway.pages import (
     registration,
     registration_adding,
     registration_proof,
+    registration_recovery_codes,
     reset,
     reset_password,
     reset_proof,
     reset_start,
     signing_in,
+    unlock,
 )
 from gateway.pages.words import register_words
 from gateway.plane.hold import HoldGone
+from gateway.purpose import PURPOSES
 from gateway.security_headers import register_security_headers
 from gateway.services import EXTENSION, Services
 
 # Modules that add their routes to another one's blueprint; named here so that they are imported.
-_PARTS = (reset_start, reset_proof, reset_password, registration_adding, registration_proof)
+_PARTS = (
+    reset_start,
+    reset_proof,
+    registration_adding,
+    registration_proof,
+    registration_recovery_codes,
+)
 
 
 def register_pages(app: Flask) -> None:
@@ -56,7 +65,13 @@ def register_pages(app: Flask) -> None:
     app.register_error_handler(HoldGone, hold.hold_gone)
     forms = CSRFProtect(app)
     forms.exempt(signing_in.backchannel_logout)
-    for part in (reset, registration, hold, home, signing_in):
+    prefix = settings.gateway.prefix
+    # The same pages twice: what differs is read from the name.
+    for purpose in PURPOSES:
+        app.register_blueprint(reset.pages, name=purpose, url_prefix=f"{prefix}/{purpose}")
+    app.register_blueprint(reset_password.pages, url_prefix=f"{prefix}/reset")
+    app.register_blueprint(unlock.pages, url_prefix=f"{prefix}/unlock")
+    for part in (registration, hold, home, signing_in):
         app.register_blueprint(part.pages, url_prefix=settings.gateway.prefix)
     if settings.demo.outbox is not None:
         app.register_blueprint(outbox.pages, url_prefix=settings.gateway.prefix)

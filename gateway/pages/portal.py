@@ -6,6 +6,7 @@ from werkzeug.exceptions import HTTPException
 from flows.registration import Member
 from gateway.cookies import Cookie, read_cookie
 from gateway.errors import page_of_stop
+from gateway.i18n import choose_language
 from gateway.pages.answers import as_response, browser_digest
 from gateway.portal_session import PortalSession
 from gateway.services import services
@@ -68,4 +69,5 @@ def member(client_id: str = "") -> Member:
         roles=session.roles,
         client_id=client_id,
         amr=session.amr,
+        locale=choose_language(),
     )

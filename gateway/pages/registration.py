@@ -100,7 +100,10 @@ def later() -> ResponseReturnValue:
 @pages.post("/register/confirm")
 def confirm() -> ResponseReturnValue:
     """Take the person's word that everything registered is still right."""
-    services().registration.confirm_all(current_member(), now=services().clock())
+    try:
+        services().registration.confirm_all(current_member(), now=services().clock())
+    except WrongStage:
+        return see_other("registration.show")
     return _go_on()
 
 

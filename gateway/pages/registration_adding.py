@@ -8,8 +8,8 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from markupsafe import Markup
 
-from flows.errors import ProofRequired
-from flows.member import Pending
+from flows.errors import AttemptExpired, ProofRequired
+from flows.member import Pending, PendingCodes
 from gateway.errors import ShownIn
 from gateway.forms import AddressForm, ButtonForm, CodeForm
 from gateway.pages.answers import client_address, client_agent, see_other
@@ -22,7 +22,7 @@ AUTHENTICATOR_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 @pages.get("/register/email")
 def ask_address() -> ResponseReturnValue:
     """Ask which address, the directory's own first."""
-    if status_of(current_member()).proof_needed and not _is_lost():
+    if status_of(current_member()).proof_needed and not is_lost():
         return see_other("registration.choose_proof", then="email", replaces=_replaces() or None)
     return _ask_address(AddressForm(formdata=None))
 
@@ -42,7 +42,7 @@ def add_address() -> ResponseReturnValue:
                 current_member(),
                 form.chosen(),
                 now=services().clock(),
-                lost=_is_lost(),
+                lost=is_lost(),
                 replaces=_replaces(),
                 asked_from=client_address(),
                 agent=client_agent(),
@@ -59,7 +59,7 @@ def add_app() -> ResponseReturnValue:
     try:
         with ShownIn(ButtonForm(), "csrf_token"):
             pending = services().registration.begin_totp(
-                current_member(), now=services().clock(), lost=_is_lost(), replaces=_replaces()
+                current_member(), now=services().clock(), lost=is_lost(), replaces=_replaces()
             )
             return see_other("registration.ask_code", pending_id=pending.id)
     except ProofRequired:
@@ -83,19 +83,19 @@ def check_code(pending_id: str) -> ResponseReturnValue:
         services().registration.confirm(
             current_member(), pending_id, str(form.code.data), now=services().clock()
         )
-        return _added()
+        return lead_on()
     return _ask_code(pending_id, form), shown.status
 
 
-def _added() -> ResponseReturnValue:
-    """Lead on: to the held sign-in once nothing is missing any more."""
+def lead_on() -> ResponseReturnValue:
+    """Lead on after something was added: to the held sign-in once nothing is missing any more."""
     held, status = held_sign_in(), status_of(current_member())
     if held and not status.gap:
         return see_other("hold.show", hold_id=held.id)
     return see_other("registration.show", added="yes")
 
 
-def _is_lost() -> bool:
+def is_lost() -> bool:
     """Tell whether the person said that none of the registered ways can be used any more (S1)."""
     return request.args.get("lost") == "yes"
 
@@ -108,12 +108,14 @@ def _replaces() -> str:
 def _ask_address(form: AddressForm) -> str:
     status = status_of(current_member())
     return render_template(
-        "registration/email.html", form=form, status=status, lost=_is_lost(), replaces=_replaces()
+        "registration/email.html", form=form, status=status, lost=is_lost(), replaces=_replaces()
     )
 
 
 def _ask_code(pending_id: str, form: CodeForm) -> str:
     pending = services().registration.pending(current_member(), pending_id, now=services().clock())
+    if isinstance(pending, PendingCodes):
+        raise AttemptExpired
     if isinstance(pending, Pending):
         return render_template("registration/code.html", form=form, pending=pending)
     picture, secret = qr_code(pending.uri), in_groups(pending.secret_base32)

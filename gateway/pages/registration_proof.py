@@ -11,13 +11,13 @@ from pydantic import TypeAdapter
 from flows.errors import AttemptExpired
 from flows.member import Pending, Registered
 from gateway.errors import ShownIn
-from gateway.forms import CodeForm, KindForm
+from gateway.forms import CodeForm, KindForm, code_form
 from gateway.pages.answers import client_address, client_agent, see_other
 from gateway.pages.portal import signed_in
 from gateway.pages.registration import current_member, own, pages, status_of
 from gateway.services import services
 
-THEN = re.compile(r"email|totp|remove-[A-Za-z0-9_-]{1,64}")
+THEN = re.compile(r"email|totp|recovery_codes|(?:remove|saved)-[A-Za-z0-9_-]{1,64}")
 AUTHENTICATOR_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 ASKED = "asked_proof"
 ASKED_LIFETIME = dt.timedelta(minutes=15)
@@ -52,21 +52,23 @@ def begin_proof() -> ResponseReturnValue:
 @pages.get("/register/prove/<pending_id>")
 def ask_proof(pending_id: str) -> ResponseReturnValue:
     """Ask for the code."""
-    return _ask(pending_id, CodeForm(formdata=None))
+    asked = _asked(pending_id)
+    return _ask(asked, code_form(asked.kind)(formdata=None))
 
 
 @pages.post("/register/prove/<pending_id>")
 def check_proof(pending_id: str) -> ResponseReturnValue:
     """Check the code; the proof then counts for ten minutes."""
-    form = CodeForm()
+    asked = _asked(pending_id)
+    form = code_form(asked.kind)()
     if not form.validate_on_submit():
-        return _ask(pending_id, form), 422
-    with ShownIn(form, "code") as shown:
+        return _ask(asked, form), 422
+    with ShownIn(form, "code", form.refusals) as shown:
         services().registration.prove_confirm(
             current_member(), pending_id, str(form.code.data), now=services().clock()
         )
         return _go_on()
-    return _ask(pending_id, form), shown.status
+    return _ask(asked, form), shown.status
 
 
 def _then() -> dict[str, Any]:
@@ -80,12 +82,14 @@ def _then() -> dict[str, Any]:
 
 def _go_on() -> ResponseReturnValue:
     wanted = _then()
-    what, _dash, authenticator_id = str(wanted["then"]).partition("-")
+    what, _dash, known_id = str(wanted["then"]).partition("-")
     match what:
         case "email":
             return see_other("registration.ask_address", replaces=wanted["replaces"])
         case "remove":
-            return see_other("registration.ask_to_remove", authenticator_id=authenticator_id)
+            return see_other("registration.ask_to_remove", authenticator_id=known_id)
+        case "saved":
+            return see_other("registration.show_recovery_codes", pending_id=known_id)
         case _:
             return see_other("registration.show")
 
@@ -99,11 +103,14 @@ def _is_usable(each: Registered) -> bool:
     return not each.suspended and each.trusted_from <= services().clock()
 
 
-def _ask(pending_id: str, form: CodeForm) -> str:
+def _asked(pending_id: str) -> Pending:
     asked = services().expiring.peek(ASKED, _key(pending_id))
     if asked is None:
         raise AttemptExpired
-    pending = _JSON.validate_json(asked)
+    return _JSON.validate_json(asked)
+
+
+def _ask(pending: Pending, form: CodeForm) -> str:
     return render_template("registration/prove_code.html", form=form, pending=pending, wanted=_then())
 
 

@@ -3,7 +3,7 @@
 import datetime as dt
 import json
 
-from flask import jsonify, render_template, request
+from flask import Blueprint, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
@@ -16,21 +16,23 @@ from gateway.browser import browser_secret
 from gateway.forms import PASSWORD_LENGTH, NewPasswordForm
 from gateway.pages import way_back
 from gateway.pages.answers import see_other
-from gateway.pages.reset import attempt_at, pages
+from gateway.pages.reset import attempt_at
 from gateway.services import services
+
+pages = Blueprint("reset_password", __name__)
 
 FINISHED = "finished_reset"
 FINISHED_LIFETIME = dt.timedelta(minutes=15)
 
 
-@pages.get("/reset/password")
+@pages.get("/password")
 def password() -> ResponseReturnValue:
     """Ask for the new password."""
     attempt = attempt_at(Stage.NEW_PASSWORD)
     return _ask_password(attempt, NewPasswordForm(formdata=None))
 
 
-@pages.post("/reset/password")
+@pages.post("/password")
 def set_password() -> ResponseReturnValue:
     """Write the new password."""
     attempt, form = attempt_at(Stage.NEW_PASSWORD), NewPasswordForm()
@@ -44,10 +46,10 @@ def set_password() -> ResponseReturnValue:
         form.password.errors = [_("Choose another password. This one does not fit the rules below")]
         return _ask_password(attempt, form, refused.findings), 422
     _remember(attempt.id, finished)
-    return see_other("reset.done")
+    return see_other("reset_password.done")
 
 
-@pages.post("/reset/findings")
+@pages.post("/findings")
 def findings() -> ResponseReturnValue:
     """Tell what the rules say of a candidate, while it is typed."""
     attempt = attempt_at(Stage.NEW_PASSWORD)
@@ -56,7 +58,7 @@ def findings() -> ResponseReturnValue:
     return jsonify([{"rule": finding.rule, "holds": finding.holds} for finding in found])
 
 
-@pages.get("/reset/done")
+@pages.get("/done")
 def done() -> ResponseReturnValue:
     """Say that the password was changed, and what became of the sessions."""
     attempt = attempt_at(Stage.DONE)

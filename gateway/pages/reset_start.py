@@ -1,9 +1,9 @@
-"""Who lost the password, and the work or the wait before an attempt starts."""
+"""Who cannot sign in, and the work or the wait before an attempt starts."""
 
 import datetime as dt
 import json
 
-from flask import Response, render_template, request
+from flask import Response, abort, render_template, request
 from flask.typing import ResponseReturnValue
 
 from flows.attempt import Attempt
@@ -13,28 +13,30 @@ from gateway.cookies import Cookie, set_cookie
 from gateway.errors import ShownIn
 from gateway.forms import ButtonForm, IdentifierForm
 from gateway.pages import way_back
-from gateway.pages.answers import browser_digest, client_address, see_other
-from gateway.pages.reset import pages
+from gateway.pages.answers import browser_digest, client_address
+from gateway.pages.reset import go_to, journey, pages
+from gateway.purpose import purpose_of_page
 from gateway.sealed_text import open_text, seal_text
 from gateway.services import services
 
-PURPOSE = "reset"
 PUT_OFF = "put_off"
 LONGEST_RETURN_TO = 4096
 
 
-@pages.get("/reset")
+@pages.get("")
 def start() -> ResponseReturnValue:
-    """Ask who lost the password."""
+    """Ask who cannot sign in."""
+    _require_offer()
     form = IdentifierForm(formdata=None)
     form.identifier.data = request.args.get("identifier", "") or request.args.get("username", "")
     form.return_to.data = request.args.get("return_to", "")
     return _ask_who(form)
 
 
-@pages.post("/reset")
+@pages.post("")
 def begin() -> ResponseReturnValue:
     """Start an attempt; answers alike for every name, before anything is looked up."""
+    _require_offer()
     form = IdentifierForm()
     if not form.validate_on_submit():
         return _ask_who(form), 422
@@ -48,12 +50,12 @@ def begin() -> ResponseReturnValue:
     return _ask_who(form), shown.status
 
 
-@pages.get("/reset/wait")
+@pages.get("/wait")
 def wait() -> ResponseReturnValue:
     """Let a browser without script wait on the server's clock instead of working (S16)."""
     kept = _kept()
     if not kept:
-        return see_other("reset.start")
+        return go_to("start")
     ready_at = dt.datetime.fromisoformat(kept["ready_at"])
     left = max(dt.timedelta(), ready_at - services().clock())
     return render_template(
@@ -61,28 +63,29 @@ def wait() -> ResponseReturnValue:
     )
 
 
-@pages.post("/reset/wait")
+@pages.post("/wait")
 def go_on() -> ResponseReturnValue:
     """Start the attempt that was put off."""
     kept = _kept()
     if not kept:
-        return see_other("reset.start")
+        return go_to("start")
     try:
         return _begun(_start(kept["identifier"], kept["ticket"]), kept["return_to"])
     except TooSoon as error:
         return _put_off(kept["identifier"], kept["ticket"], kept["return_to"], error.retry_after)
     except WorkNotDone:
-        return see_other("reset.start")
+        return go_to("start")
 
 
 def _kept() -> dict[str, str]:
-    """Return what was put off; nothing where the address was not made for this browser."""
+    """Return what was put off; nothing where the address was not made for this browser and journey."""
     kept = open_text(services().vault, request.args.get("kept", ""), PUT_OFF)
-    return kept if kept.get("browser") == browser_digest() else {}
+    is_ours = kept.get("browser") == browser_digest() and kept.get("purpose") == purpose_of_page()
+    return kept if is_ours else {}
 
 
 def _start(identifier: str, work: str) -> Attempt:
-    return services().reset.start(
+    return journey().start(
         identifier,
         address=client_address(),
         browser=browser_secret(),
@@ -93,7 +96,7 @@ def _start(identifier: str, work: str) -> Attempt:
 
 def _begun(attempt: Attempt, return_to: str) -> Response:
     way_back.remember(attempt.id, return_to)
-    response = see_other("reset.choose")
+    response = go_to("choose")
     set_cookie(response, services().settings.gateway, Cookie.ATTEMPT, attempt.id)
     return response
 
@@ -101,19 +104,32 @@ def _begun(attempt: Attempt, return_to: str) -> Response:
 def _put_off(identifier: str, ticket: str, return_to: str, left: dt.timedelta) -> Response:
     kept = {
         "browser": browser_digest(),
+        "purpose": purpose_of_page(),
         "identifier": identifier,
         "ticket": ticket,
         "return_to": return_to if len(return_to) <= LONGEST_RETURN_TO else "",
         "ready_at": (services().clock() + left).isoformat(),
     }
-    return see_other("reset.wait", kept=seal_text(services().vault, kept, PUT_OFF))
+    return go_to("wait", kept=seal_text(services().vault, kept, PUT_OFF))
 
 
 def _ask_who(form: IdentifierForm) -> str:
-    work, now = services().work, services().clock()
+    work, now, purpose = services().work, services().clock(), purpose_of_page()
     # What WTForms would otherwise show again is spent.
     form.work.raw_data, form.work.data = None, ""
-    form.ticket.raw_data, form.ticket.data = None, work.waiting_ticket(PURPOSE, client_address(), now)
-    challenge = work.new_challenge(PURPOSE, client_address(), now)
+    form.ticket.raw_data, form.ticket.data = None, work.waiting_ticket(purpose, client_address(), now)
+    challenge = work.new_challenge(purpose, client_address(), now)
     back = way_back.checked(form.return_to.data or "")
-    return render_template("reset/start.html", form=form, challenge=json.dumps(challenge), back=back)
+    return render_template(
+        "reset/start.html",
+        form=form,
+        challenge=json.dumps(challenge),
+        back=back,
+        may_unlock=services().unlock.is_offered(),
+    )
+
+
+def _require_offer() -> None:
+    """Know no page for an unlock that the policy allows nobody: it depends on no name (S4)."""
+    if purpose_of_page() == "unlock" and not journey().is_offered():
+        abort(404)

@@ -1,29 +1,37 @@
 """The provider's answers to our own client, and signing out."""
 
+import datetime as dt
 import secrets
 
 import structlog
 from flask import Blueprint, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
+from flows.errors import TooManyAttempts
+from flows.throttle import address_block
 from gateway.cookies import Cookie, drop_cookie, set_cookie
 from gateway.errors import page_of_stop
 from gateway.forms import ButtonForm
-from gateway.pages.answers import as_response, browser_digest
+from gateway.pages.answers import as_response, browser_digest, client_address
 from gateway.pages.portal import current_session, session_token
 from gateway.plane.observe import new_reference
 from gateway.portal_session import LIFETIME, PortalSession
 from gateway.services import services
 from gateway.signin import SignedIn, SignInRefused
 from store.audit import AuditAction
+from store.counters import Limit
 
 pages = Blueprint("signing_in", __name__)
 log = structlog.get_logger("sparekey.pages")
+_MINUTE = dt.timedelta(minutes=1)
+_REFUSALS_PER_MINUTE = 60
+_REFUSAL_TOLD_EVERY = dt.timedelta(hours=1)
 
 
 @pages.get("/oidc/callback")
 def callback() -> ResponseReturnValue:
     """Take the provider's answer, start a portal session, go on to where the person was going."""
+    _require_few_refusals()
     answer = {name: values[0] for name, values in request.args.lists() if len(values) == 1}
     try:
         signed_in = services().signin.finish(answer, browser=browser_digest(), now=services().clock())
@@ -91,13 +99,25 @@ def _session(signed_in: SignedIn) -> PortalSession:
     )
 
 
+def _refusals() -> Limit:
+    # Only refusals count, so that a whole company behind one address may sign in at the same time.
+    return Limit(f"sign-in refused:{address_block(client_address())}", _REFUSALS_PER_MINUTE, _MINUTE)
+
+
+def _require_few_refusals() -> None:
+    verdict = services().counters.peek([_refusals()], now=services().clock())
+    if not verdict.allowed:
+        raise TooManyAttempts(verdict.retry_after)
+
+
 def _refused(refused: SignInRefused) -> ResponseReturnValue:
-    reference = new_reference()
+    reference, now = new_reference(), services().clock()
+    services().counters.hit([_refusals()], now=now)
     log.warning("portal_sign_in_refused", why=refused.why, reference=reference)
-    with services().database.transaction() as transaction:
-        transaction.audit.record(
-            AuditAction.PORTAL_SIGN_IN_REFUSED, now=services().clock(), reference=reference
-        )
+    # Once an hour for each address block: refusals are cheap to provoke, and must not fill the audit.
+    if services().expiring.once("refusal told", address_block(client_address()), ttl=_REFUSAL_TOLD_EVERY):
+        with services().database.transaction() as transaction:
+            transaction.audit.record(AuditAction.PORTAL_SIGN_IN_REFUSED, now=now, reference=reference)
     return page_of_stop("sign_in_refused", 400, reference=reference)
 
 

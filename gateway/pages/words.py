@@ -5,9 +5,11 @@ from urllib.parse import urlsplit
 
 from flask import Flask
 from flask_babel import format_date, format_time, gettext
+from markupsafe import Markup
 
 from gateway import wording
 from gateway.pages.answers import static_url
+from gateway.purpose import purpose_of_page
 from gateway.services import services
 
 
@@ -18,9 +20,13 @@ def register_words(app: Flask) -> None:
         kind_name=lambda kind: wording.KINDS[kind],
         kind_offer=lambda kind: wording.KIND_OFFERS[kind],
         kind_hint=lambda kind: wording.KIND_HINTS[kind],
+        journey_name=lambda: wording.JOURNEYS[purpose_of_page()],
+        purpose_of_page=purpose_of_page,
         reason=lambda why: wording.REASONS[why],
     )
-    app.jinja_env.filters.update(clock=_clock, day=_day, wait=wording.in_minutes, host=_host)
+    app.jinja_env.filters.update(
+        clock=_clock, day=_day, wait=wording.in_minutes, host=_host, isolated=_isolated
+    )
     app.context_processor(
         lambda: {"organisation": services().settings.messages.mail.organisation, "now": services().clock()}
     )
@@ -33,6 +39,11 @@ def _clock(when: dt.datetime) -> str:
 
 def _day(when: dt.date) -> str:
     return str(format_date(when, "long"))
+
+
+def _isolated(value: str) -> Markup:
+    """Keep a name, an address or a number from changing places in a sentence of the other direction."""
+    return Markup("<bdi>{}</bdi>").format(value)
 
 
 def _host(application: str) -> str:

@@ -3,25 +3,19 @@
 import datetime as dt
 
 from enforcement.decision import Decision, Release
-from enforcement.gate import Gate
+from enforcement.gate import Gate, possible_clients
 from idp_plugin.base import SignIn
 
 
 def ask_gate(gate: Gate, sign_in: SignIn, *, now: dt.datetime) -> Decision:
     """Return the gate's decision; for an unknown relying party the strictest over all that rules name.
 
-    Security: whoever drops our cookie makes the relying party unknown; that must never help (S10).
-
     Raises:
         StoreUnavailable: The gate could not be asked.
         GroupsUnknown: The policy needs groups that the recogniser did not learn.
     """
-    clients: tuple[str, ...] = (sign_in.client_id,)
-    if not sign_in.client_id:
-        rules = gate.current_policy().rules
-        clients += tuple({client: None for rule in rules for client in rule.who.clients})
     decision: Decision = Release("not_covered")
-    for client_id in clients:
+    for client_id in possible_clients(gate.current_policy(), sign_in.client_id):
         decision = gate.ask(
             sign_in.subject.source,
             sign_in.subject.id,

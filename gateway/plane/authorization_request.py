@@ -4,11 +4,12 @@ Pure. Source: OpenID Connect Core 1.0 section 3.1.2.1; RFC 6749 section 3.1 (no 
 """
 
 import enum
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote, unquote_plus
 
-LONGEST_TARGET = 8192
+LONGEST_TARGET = 4096
 """A longer one is not remembered: its sign-in is released by the parked answer or started again."""
 
 SESSION_PARAMETER = "sparekey_session"
@@ -21,6 +22,9 @@ ASKS_AGAIN = frozenset({"max_age", "kc_action"})
 PROMPTS_AGAIN = frozenset({"login", "select_account", "consent", "create"})
 PROMPTS_STRIPPED = frozenset({"login", "select_account"})
 STATES_ASSURANCE = frozenset({"acr_values", "claims"})
+
+FORM = re.compile(rb'application/x-www-form-urlencoded(?:\s*;\s*charset="?utf-8"?)?', re.IGNORECASE)
+KEYCLOAK_STEP = re.compile(rb"(?:/[^?]*)?/realms/[^/?]+/login-actions/")
 
 
 class ReleasePlan(enum.StrEnum):
@@ -44,9 +48,10 @@ class AuthorizationRequest:
     """Path and query of the equivalent GET."""
     client_id: str
     redirect_uri: str = field(repr=False)
-    """As asked for; may carry a query of its own."""
+    """As asked for; may carry a query of its own. Empty beside a request object: that states its own."""
     state: str = field(repr=False)
     prompts: frozenset[str]
+    """Empty beside a request object."""
     plan: ReleasePlan
     session_mark: str = field(default="", repr=False)
     """The value of `SESSION_PARAMETER`, else empty."""
@@ -61,15 +66,21 @@ class AuthorizationRequest:
         return bool(asked) and asked == redirect_uri and self.state == state
 
 
-def read_request(target: bytes, body: bytes = b"") -> AuthorizationRequest | None:
-    """Read an authorization request, sent by GET, or by POST with a form.
+def read_request(target: bytes, form: bytes | None = None) -> AuthorizationRequest | None:
+    """Read an authorization request as the identity provider does: by GET the query, by POST the form.
+
+    Args:
+        form: The whole body of a POST; None for a GET.
 
     Returns:
-        None where it is malformed, says anything twice, or is too long to keep.
+        None where it is malformed, says anything twice, is too long to keep, or is posted beside a query.
     """
     path, _, query = target.partition(b"?")
-    raw = b"&".join(part for part in (query, body) if part)
-    if len(path) + len(raw) > LONGEST_TARGET:
+    # Security: providers differ in which of the two they read; what is not read names any client (S10).
+    if form is not None and query:
+        return None
+    raw = query if form is None else form
+    if len(path) + 1 + len(raw) > LONGEST_TARGET:
         return None
     try:
         pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, max_num_fields=100)
@@ -79,15 +90,42 @@ def read_request(target: bytes, body: bytes = b"") -> AuthorizationRequest | Non
     parameters = dict(pairs)
     if len(parameters) != len(pairs) or not parameters.get("client_id"):
         return None
+    # Security: what stands beside a request object counts for nothing, so it matches no answer.
+    believed = {} if OPAQUE & parameters.keys() else parameters
+    prompts = frozenset(believed.get("prompt", "").split())
     return AuthorizationRequest(
         target=whole,
         client_id=parameters["client_id"],
-        redirect_uri=parameters.get("redirect_uri", ""),
+        redirect_uri=believed.get("redirect_uri", ""),
         state=parameters.get("state", ""),
-        prompts=frozenset(parameters.get("prompt", "").split()),
-        plan=_plan(parameters.keys(), frozenset(parameters.get("prompt", "").split())),
+        prompts=prompts,
+        plan=_plan(parameters.keys(), prompts),
         session_mark=parameters.get(SESSION_PARAMETER, ""),
     )
+
+
+def is_form(fields: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Tell whether a request's header fields promise a plain form that everybody reads alike."""
+    kept = [(name.lower(), value.strip()) for name, value in fields]
+    types = [value for name, value in kept if name == b"content-type"]
+    is_coded = any(name == b"content-encoding" for name, _ in kept)
+    return len(types) == 1 and not is_coded and FORM.fullmatch(types[0]) is not None
+
+
+def is_of_step(request: AuthorizationRequest, target: bytes) -> bool:
+    """Tell whether an answer to this target can belong to a request that was made before.
+
+    Keycloak checks the `client_id` of its steps against the sign-in that goes on; no other address tells.
+    Source: Keycloak 26.4, `LoginActionsService`, `SessionCodeChecks`.
+    """
+    if KEYCLOAK_STEP.match(target) is None:
+        return True
+    query = target.partition(b"?")[2].decode("latin-1")
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=100)
+    except ValueError:
+        return False
+    return [value for name, value in pairs if name == "client_id"] == [request.client_id]
 
 
 def _plan(names: Iterable[str], prompts: frozenset[str]) -> ReleasePlan:

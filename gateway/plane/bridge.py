@@ -49,11 +49,19 @@ class Bridge:
 
     Args:
         body_bytes: Largest request body.
+        body_seconds: How long the whole body may take.
         seconds: How long the application may take.
     """
 
     def __init__(
-        self, application: "WSGIApplication", *, threads: int, origin: Origin, body_bytes: int, seconds: float
+        self,
+        application: "WSGIApplication",
+        *,
+        threads: int,
+        origin: Origin,
+        body_bytes: int,
+        body_seconds: float,
+        seconds: float,
     ) -> None:
         self._application = application
         self._origin = origin
@@ -61,6 +69,7 @@ class Bridge:
         self._most = threads * WAITING_PER_THREAD
         self.waiting = 0
         self.body_bytes = body_bytes
+        self.body_seconds = body_seconds
         self.seconds = seconds
 
     def turn(self, connection: "Connection", head: RequestHead) -> "LocalTurn":
@@ -217,10 +226,11 @@ class LocalTurn(Turn):
         self._body.clear()
 
     def overdue(self, now: float) -> Refused | None:
-        """Tell whether the application takes too long."""
-        if self.received and now - self.progress > self._bridge.seconds:
-            return Refused(503, "page_time")
-        return None
+        """Tell whether the body, sent drop by drop, or the application takes too long."""
+        seconds = now - self.progress
+        if not self.received:
+            return Refused(408, "body_time") if seconds > self._bridge.body_seconds else None
+        return Refused(503, "page_time") if seconds > self._bridge.seconds else None
 
     def drop(self) -> None:
         """Forget the body."""

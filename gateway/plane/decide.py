@@ -14,7 +14,7 @@ from enforcement.decision import Deny, Interrupt, Release
 from enforcement.gate import Gate
 from gateway.plane import sign_in_pages
 from gateway.plane.ask_gate import ask_gate
-from gateway.plane.authorization_request import AuthorizationRequest
+from gateway.plane.authorization_request import AuthorizationRequest, is_of_step
 from gateway.plane.faults import Faults
 from gateway.plane.hold import Holds, application_of
 from gateway.plane.loop_guard import LoopGuard
@@ -86,7 +86,8 @@ class Decider:
         if answered.request:
             return answered.request
         state = answered.answer.parameters.get("state", "")
-        return self.remembered.matching(answered.browser.id, answered.answer.redirect_uri, state)
+        request = self.remembered.matching(answered.browser.id, answered.answer.redirect_uri, state)
+        return request if request and is_of_step(request, answered.exchange.target) else None
 
     def _ask(self, answered: Answered, request: AuthorizationRequest | None, sign_in: SignIn) -> Verdict:
         # Security: a request that we rewrote is answered for the session that was held, or for nobody (S11).

@@ -13,7 +13,7 @@ from typing import TypeVar
 import structlog
 
 from gateway.plane import sign_in_pages
-from gateway.plane.authorization_request import AuthorizationRequest, read_request
+from gateway.plane.authorization_request import AuthorizationRequest, is_form, read_request
 from gateway.plane.decide import Answered, Decider
 from gateway.plane.link import insert_link
 from gateway.plane.observe import new_reference
@@ -149,7 +149,11 @@ class Interception:
         """
         if exchange.status >= 400 or not self._is_authorization(exchange.target):
             return None
-        return read_request(exchange.target, exchange.request_body)
+        if exchange.method in {b"GET", b"HEAD"}:
+            return read_request(exchange.target)
+        if exchange.method == b"POST" and is_form(exchange.request_headers):
+            return read_request(exchange.target, exchange.request_body)
+        return None
 
     def _page(self, exchange: Exchange, browser: Browser, request: AuthorizationRequest | None) -> Verdict:
         """Pass what signs nobody in, with the link where it is a page that has a place for it."""

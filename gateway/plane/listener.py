@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from gateway.plane.connection import Connection
-from gateway.plane.observe import CONNECTIONS, Observer
+from gateway.plane.observe import CONNECTIONS, REFUSALS, Observer
 from gateway.plane.request_head import RequestHead, Rules
 from gateway.plane.turn import Turn
 from gateway.settings import LimitsSettings, TimeoutSettings
@@ -87,7 +87,11 @@ class Listener:
         self.observer.flush()
 
     def opened(self, connection: Connection) -> None:
-        """A client has connected."""
+        """A client has connected; one too many is torn at once."""
+        if len(self._connections) >= self.limits.connections:
+            REFUSALS.labels("connections").inc()
+            connection.abort()
+            return
         self._connections.add(connection)
         CONNECTIONS.inc()
 

@@ -160,7 +160,8 @@ def _line(facts: Facts, offset: float) -> str:
 
 def _told(side: str, path: bytes) -> str:
     # Security: ids of holds and references from notices stand in our own addresses and open something.
-    return _escaped(REFERENCE.sub(b"/-", path) if side == "own" else path)
+    # They may have been refused before anybody was to answer them.
+    return _escaped(path if side == "idp" else REFERENCE.sub(b"/-", path))
 
 
 def _escaped(path: bytes) -> str:

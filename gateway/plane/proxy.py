@@ -311,7 +311,8 @@ class ProxyTurn(Turn):
             method=self.asked.method,
             target=self.asked.target,
             request_headers=self.asked.headers,
-            request_body=bytes(self._kept_body or b""),
+            # Security: a part of a form is no form; the provider may have read the rest.
+            request_body=bytes(self._kept_body or b"") if self.received else b"",
             status=self.status,
             response_headers=tuple(fields),
             response_body=plain,

@@ -25,9 +25,13 @@ KEPT_PER_BROWSER = 8
 LIFETIME = dt.timedelta(minutes=30)
 FLUSH_SECONDS = 0.02
 MOST_BROWSERS = 20_000
+MOST_BYTES = 64 << 20
+"""Of all targets together."""
 FLUSHED_PER_SECOND = 200
 """Anybody can make requests as a new browser; beyond this rate they stay in memory, so that a flood cannot
-fill Valkey: 200/s for half an hour, at 1 kB each, are 360 MB."""
+fill Valkey."""
+FLUSHED_BYTES_PER_SECOND = 256_000
+"""For half an hour they are 460 MB."""
 
 log = structlog.get_logger("sparekey.interception")
 
@@ -45,32 +49,32 @@ class RememberedRequests:
         executor: Executor,
         *,
         most_browsers: int = MOST_BROWSERS,
+        most_bytes: int = MOST_BYTES,
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._expiring = expiring
         self._executor = executor
         self._most = most_browsers
+        self._most_bytes = most_bytes
         self._seconds = seconds
         self._lock = threading.Lock()
         self._local: OrderedDict[str, tuple[tuple[AuthorizationRequest, float], ...]] = OrderedDict()
+        """By browser, newest first; the browser that was heard last comes last."""
+        self._bytes = 0
         self._unflushed: list[Entry] = []
         self._flushing: asyncio.Task[None] | None = None
         self._second = 0
-        self._this_second = 0
+        self._this_second = self._bytes_this_second = 0
 
     def remember(self, browser: str, request: AuthorizationRequest) -> None:
         """Keep a request that the identity provider accepted. Called on the event loop; does not wait."""
         now = self._seconds()
         with self._lock:
-            kept = self._local.get(browser, ())
-            self._local[browser] = ((request, now), *kept)[:KEPT_PER_BROWSER]
-            self._local.move_to_end(browser)
-            if len(self._local) > self._most:
-                self._local.popitem(last=False)
-        if not self._may_flush(int(now)):
+            self._keep(browser, request, now)
+        value = json.dumps({"target": request.target}).encode()
+        if not self._may_flush(int(now), len(value)):
             UNSAVED_REQUESTS.inc()
             return
-        value = json.dumps({"target": request.target}).encode()
         self._unflushed.append(Entry(KIND, browser, value, KEPT_PER_BROWSER, LIFETIME))
         if self._flushing is None or self._flushing.done():
             self._flushing = asyncio.get_running_loop().create_task(self._flush())
@@ -93,16 +97,32 @@ class RememberedRequests:
         if self._flushing is not None:
             await self._flushing
 
+    def _keep(self, browser: str, request: AuthorizationRequest, now: float) -> None:
+        """Put a request into memory, and let the oldest go where it is too old or there is too much."""
+        oldest = now - LIFETIME.total_seconds()
+        before = self._local.pop(browser, ())
+        young = tuple(kept for kept in before if kept[1] > oldest)
+        after = ((request, now), *young)[:KEPT_PER_BROWSER]
+        self._local[browser] = after
+        self._bytes += _size(after) - _size(before)
+        while self._local:
+            first = next(iter(self._local))
+            is_young = self._local[first][0][1] > oldest
+            if is_young and len(self._local) <= self._most and self._bytes <= self._most_bytes:
+                break
+            self._bytes -= _size(self._local.pop(first))
+
     def _in_memory(self, browser: str) -> list[AuthorizationRequest]:
         oldest = self._seconds() - LIFETIME.total_seconds()
         with self._lock:
             return [request for request, at in self._local.get(browser, ()) if at > oldest]
 
-    def _may_flush(self, second: int) -> bool:
+    def _may_flush(self, second: int, size: int) -> bool:
         if second != self._second:
-            self._second, self._this_second = second, 0
+            self._second, self._this_second, self._bytes_this_second = second, 0, 0
         self._this_second += 1
-        return self._this_second <= FLUSHED_PER_SECOND
+        self._bytes_this_second += size
+        return self._this_second <= FLUSHED_PER_SECOND and self._bytes_this_second <= FLUSHED_BYTES_PER_SECOND
 
     async def _flush(self) -> None:
         while self._unflushed:
@@ -114,6 +134,10 @@ class RememberedRequests:
             except StoreError as error:
                 UNSAVED_REQUESTS.inc(len(batch))
                 log.warning("requests_not_saved", count=len(batch), error=type(error).__name__)
+
+
+def _size(kept: Iterable[tuple[AuthorizationRequest, float]]) -> int:
+    return sum(len(request.target) for request, _ in kept)
 
 
 def _answered(

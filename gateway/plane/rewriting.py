@@ -66,7 +66,25 @@ REQUEST_FIELDS = {
 }
 
 # Security: only this gateway, or a proxy in front that is trusted, may state who somebody is (S13).
-REQUEST_PREFIXES = (b"remote-", b"x-original-", b"x-forwarded-", b"x-accel-", b"x-sparekey-")
+REQUEST_PREFIXES = (
+    b"remote-",
+    b"x-original-",
+    b"x-forwarded-",
+    b"x-accel-",
+    b"x-sparekey-",
+    # Certificates that a proxy saw. Source: RFC 9440; Keycloak 26.4, X.509 lookup providers.
+    b"client-cert",
+    b"ssl-client-",
+    b"ssl-cert-",
+    b"cert-chain",
+    b"x-ssl-",
+    b"x-tls-",
+    b"x-client-cert",
+    b"x-client-verify",
+    b"x-client-dn",
+    b"x-arr-clientcert",
+    b"x-amzn-mtls-",
+)
 
 RESPONSE_FIELDS = {
     **dict.fromkeys(HOP_BY_HOP, Treatment.DROP),

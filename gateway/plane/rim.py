@@ -144,6 +144,7 @@ def _bridge(settings: GatewaySettings, application: "WSGIApplication", origin: O
         threads=settings.threads,
         origin=origin,
         body_bytes=settings.limits.local_body_bytes,
+        body_seconds=settings.timeouts.body,
         seconds=settings.timeouts.upstream,
     )
 

@@ -2,7 +2,7 @@
 
 const language = document.documentElement.lang || undefined;
 
-// Times in the reader's own zone.
+// Times in the reader's own zone, in the same digits as the server's sentences.
 const shapes = {
   time: { timeStyle: "short" },
   date: { dateStyle: "long" },
@@ -10,7 +10,10 @@ const shapes = {
 };
 for (const element of document.querySelectorAll("time[data-show]")) {
   const moment = new Date(element.dateTime);
-  element.textContent = new Intl.DateTimeFormat(language, shapes[element.dataset.show]).format(moment);
+  element.textContent = new Intl.DateTimeFormat(language, {
+    ...shapes[element.dataset.show],
+    numberingSystem: "latn",
+  }).format(moment);
 }
 
 // After an error, the summary is where reading goes on.
@@ -22,14 +25,25 @@ for (const form of document.querySelectorAll("form[data-resend-at]")) {
   const button = form.querySelector("button");
   const words = button.textContent;
   const at = Date.parse(form.dataset.resendAt);
+  const seconds = new Intl.NumberFormat(language, {
+    style: "unit",
+    unit: "second",
+    unitDisplay: "narrow",
+    numberingSystem: "latn",
+  });
   const tick = () => {
     const left = Math.ceil((at - Date.now()) / 1000);
-    button.textContent = left > 0 ? `${words} (${left} s)` : words;
+    button.textContent = left > 0 ? `${words} (${seconds.format(left)})` : words;
     if (left > 0) button.setAttribute("aria-disabled", "true");
     else button.removeAttribute("aria-disabled");
     if (left > 0) setTimeout(tick, 1000);
   };
   tick();
+}
+
+// Printing what the page shows.
+for (const button of document.querySelectorAll("button[data-print]")) {
+  button.addEventListener("click", () => window.print());
 }
 
 // A button that cannot be used yet, or was pressed already, does nothing.

@@ -206,19 +206,35 @@ class DemoDirectory:
             self.set_password(asker, dn, values[0], None)
             return
         with self._lock:
-            entry = self._entries.get(comparable(dn))
-            if entry is None or asker is None or entry.credential is None:
-                raise Refused(NO_SUCH_OBJECT)
-            if not self._may_administer(asker, entry):
+            credential = self._administered(asker, dn)
+            if name != "pwdreset":
                 raise Refused(INSUFFICIENT_ACCESS)
-            if name == "pwdaccountlockedtime" and not values:
-                entry.credential.locked_at = None
-                entry.credential.is_locked_permanently = False
-                entry.credential.failures.clear()
-            elif name == "pwdreset":
-                entry.credential.must_change = list(values) == [b"TRUE"]
-            else:
+            credential.must_change = list(values) == [b"TRUE"]
+
+    def remove(self, asker: DirectoryEntry | None, dn: str, attribute: str, values: Sequence[bytes]) -> None:
+        """Remove the lock, if it is still this one; what was counted towards it goes with it.
+
+        Raises:
+            Refused: Any other attribute, anybody else, or there is no such lock.
+        """
+        with self._lock:
+            credential = self._administered(asker, dn)
+            if attribute.lower() != "pwdaccountlockedtime":
                 raise Refused(INSUFFICIENT_ACCESS)
+            locked = credential.attributes().get("pwdAccountLockedTime", ())
+            if not locked or [each.encode() for each in locked] != list(values):
+                raise Refused(NO_SUCH_ATTRIBUTE)
+            credential.locked_at = None
+            credential.is_locked_permanently = False
+            credential.failures.clear()
+
+    def _administered(self, asker: DirectoryEntry | None, dn: str) -> Credential:
+        entry = self._entries.get(comparable(dn))
+        if entry is None or asker is None or entry.credential is None:
+            raise Refused(NO_SUCH_OBJECT)
+        if not self._may_administer(asker, entry):
+            raise Refused(INSUFFICIENT_ACCESS)
+        return entry.credential
 
     @staticmethod
     def _may_read(asker: DirectoryEntry, entry: DirectoryEntry) -> bool:

@@ -22,7 +22,7 @@ _BIND, _UNBIND, _SEARCH, _MODIFY, _ABANDON, _EXTENDED = 0x60, 0x42, 0x63, 0x66, 
 _BIND_ANSWER, _ENTRY, _SEARCH_DONE, _MODIFY_ANSWER, _EXTENDED_ANSWER = 0x61, 0x64, 0x65, 0x67, 0x78
 _CONTROLS = 0xA0
 _MODIFY_PASSWORD = "1.3.6.1.4.1.4203.1.11.1"  # noqa: S105 - an object identifier
-_REPLACE = 2
+_DELETE, _REPLACE = 1, 2
 _LONGEST_MESSAGE = 1 << 20
 
 
@@ -168,10 +168,11 @@ class _Conversation(socketserver.BaseRequestHandler):
         for _, change in ber.elements(changes):
             (_, kind), (_, modification) = ber.elements(change)
             (_, name), (_, values) = ber.elements(modification)
-            if ber.number(kind) != _REPLACE:
-                raise Refused(directory.UNWILLING)
             contents = [value for _, value in ber.elements(values)]
-            self.server.directory.replace(self._who, dn.decode(), name.decode(), contents)
+            change_of = {_DELETE: self.server.directory.remove, _REPLACE: self.server.directory.replace}
+            if ber.number(kind) not in change_of:
+                raise Refused(directory.UNWILLING)
+            change_of[ber.number(kind)](self._who, dn.decode(), name.decode(), contents)
         return _Result()
 
     def _extended(self, message: _Message) -> _Result:

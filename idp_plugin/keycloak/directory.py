@@ -17,7 +17,9 @@ log = structlog.get_logger()
 
 
 class KeycloakDirectory:
-    """Finds people through the admin API; the service account needs `view-users` (`manage-users` has it).
+    """Finds people and ends their locks through the admin API.
+
+    The service account needs `view-users` (`manage-users` has it).
 
     Args:
         directory: Name of the directory in the settings that Keycloak reads people from; empty without one.
@@ -107,6 +109,13 @@ class KeycloakDirectory:
         status = self._admin.get(f"attack-detection/brute-force/users/{part(user_id)}") or {}
         return bool(status.get("disabled"))
 
-    def clear_lock(self, subject: Subject) -> None:
-        """Forget failed sign-ins, so that a temporary lock ends now."""
+    def clear(self, subject: Subject) -> bool:
+        """Forget failed sign-ins where they lock the account; see `base.AccountLocks`.
+
+        Needs `manage-users`. An account that an administrator switched off stays so: Keycloak tells both
+        alike, and forgets only failures.
+        """
+        if subject.source != self._admin.issuer or not subject.id or not self._is_locked(subject.id):
+            return False
         self._admin.delete(f"attack-detection/brute-force/users/{part(subject.id)}")
+        return True

@@ -158,7 +158,7 @@ class KeycloakRecogniser:
     def _is_of_another_realm(self, exchange: Exchange, target: Target) -> bool:
         """Tell whether the answer is certainly another realm's: its path, its `iss` or its cookie say so.
 
-        Another realm's people are not ours to hold; `sparekey check` tells operators about such realms (S14).
+        Another realm's people are not ours to hold. Nothing tells operators about such realms yet (S14).
         """
         path = unquote(exchange.target.partition(b"?")[0].decode("latin-1"))
         if path.startswith(self._realm_path) or not path.startswith(self._realms_path):

@@ -32,6 +32,7 @@ PAGE = 500
 SUCCESS = 0
 SIZE_LIMIT_EXCEEDED = 4
 REFERRAL = 10
+NO_SUCH_ATTRIBUTE = 16
 CONSTRAINT_VIOLATION = 19
 NO_SUCH_OBJECT = 32
 INVALID_CREDENTIALS = 49
@@ -185,9 +186,11 @@ class Session:
             raw = item["raw_attributes"]
             yield Entry(item["dn"], {name.lower(): tuple(values) for name, values in raw.items()})
 
-    def clear(self, dn: str, attribute: str) -> Answer:
-        """Remove an attribute; succeeds also where it is not there."""
-        return self._written(lambda: self._connection.modify(dn, {attribute: [(ldap3.MODIFY_REPLACE, [])]}))
+    def remove(self, dn: str, attribute: str, value: str) -> Answer:
+        """Remove one value; NO_SUCH_ATTRIBUTE where it is not there any more."""
+        return self._written(
+            lambda: self._connection.modify(dn, {attribute: [(ldap3.MODIFY_DELETE, [value])]})
+        )
 
     def write_password(self, dn: str, new: str, old: str | None = None) -> Answer:
         """Set a password by the extended operation, which makes the server hash and check it.

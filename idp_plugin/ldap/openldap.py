@@ -180,20 +180,25 @@ class OpenLdap:
             # The old password was proved; an expired one may not write, so the service account does.
             self.set_password(account, new)
 
-    def unlock(self, account: Subject) -> None:
-        """Clear a temporary lock; also succeeds where there is none.
+    def unlock(self, account: Subject) -> bool:
+        """Clear a temporary lock and tell whether it still held; see `PasswordWriter`."""
 
-        Raises:
-            NotPermitted: Privileged, or closed by an administrator.
-        """
-
-        def work(session: Session) -> None:
+        def work(session: Session) -> bool:
             person = self._writable(session, account)
-            answer = session.clear(person.dn, "pwdAccountLockedTime")
+            locked_since = person.first("pwdAccountLockedTime")
+            if not locked_since:
+                return False
+            held = is_locked(person, self._policies.of(session, person), self._clock())
+            # Security: by value, so that a lock which an administrator sets at this moment stays (S17).
+            # Only a deletion makes slapd forget the wrong passwords too: else one more locks again.
+            answer = session.remove(person.dn, "pwdAccountLockedTime", locked_since)
+            if answer.code == ldap.NO_SUCH_ATTRIBUTE:
+                raise IdpUnavailable(str(session.server))
             if answer.code != ldap.SUCCESS:
                 raise NotPermitted(f"unlock answered {answer.code}")
+            return held
 
-        self._as_service(work)
+        return self._as_service(work)
 
     def _as_service(self, work: Callable[[Session], T], *, only: Server | None = None) -> T:
         def bound(session: Session) -> T:

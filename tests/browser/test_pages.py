@@ -8,6 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from gateway.catalogs import LANGUAGES
 from tests.browser import stories
 from tests.browser.demo import RunningDemo, started
 
@@ -168,6 +169,43 @@ def test_our_pages_cannot_be_framed_and_run_no_inline_script(
     )
     assert page.evaluate("window.ran") is None
     assert len([frame for frame in page.frames if "/reset" in frame.url]) == 1
+
+
+def test_no_language_is_too_wide_for_a_small_screen(
+    demo: RunningDemo, browser_context: BrowserContext
+) -> None:
+    page, wide = browser_context.new_page(), []
+    page.goto(f"{demo.gateway}/sparekey/reset")
+    expect(page.locator("[name=work]")).to_have_value(DONE)
+    page.get_by_label("User name").fill("nobody")
+    page.get_by_role("button", name="Continue").click()
+    page.wait_for_url("**/reset/choose")
+    page.get_by_label("Get a code by e-mail").check()
+    page.get_by_role("button", name="Continue").click()
+    page.wait_for_url("**/reset/code")
+    page.goto(f"{demo.gateway}/sparekey/register")
+    stories.sign_in(demo, page, "heidi")
+    page.set_viewport_size({"width": 320, "height": 640})
+    for language in LANGUAGES:
+        for path in ("reset", "reset/choose", "reset/code", "register"):
+            page.goto(f"{demo.gateway}/sparekey/{path}?lang={language}")
+            assert page.locator("html").get_attribute("lang") == language
+            if page.evaluate(OVERFLOW) > 0:
+                wide.append(f"{language} {path}")
+            wide += [f"{language} {path}: {small}" for small in page.evaluate(SMALL_TARGETS)]
+    assert wide == []
+
+
+def test_the_language_is_changed_without_script_and_nothing_in_the_address_is_lost(
+    demo: RunningDemo, chromium: Browser
+) -> None:
+    context = chromium.new_context(java_script_enabled=False, locale="en-GB")
+    page = context.new_page()
+    page.goto(f"{demo.gateway}/sparekey/reset?identifier=bob")
+    page.get_by_role("link", name="العربية").click()
+    expect(page.locator("html")).to_have_attribute("dir", "rtl")
+    expect(page.locator("[name=identifier]")).to_have_value("bob")
+    context.close()
 
 
 def test_the_way_without_script_asks_for_patience_and_works(demo: RunningDemo, chromium: Browser) -> None:

@@ -10,7 +10,7 @@ import pyotp
 import pytest
 
 from flows import verification_code
-from flows.authenticators import totp
+from flows.authenticators import recovery_codes, totp
 from flows.authenticators.base import Question
 from flows.authenticators.registry import all_kinds
 from flows.errors import CodeExpired
@@ -22,7 +22,17 @@ NOW = dt.datetime(2026, 11, 22, 9, 0, tzinfo=dt.UTC)
 VAULT = Vault([b"k" * 32])
 KINDS = all_kinds(VAULT)
 SEED = totp.new_seed()
-SECRETS = {"email": b"jane@home.example", "totp": SEED}
+CODES = recovery_codes.new_codes()
+SECRETS = {
+    "email": b"jane@home.example",
+    "totp": SEED,
+    "recovery_codes": recovery_codes.secret_of(CODES),
+}
+ANSWERS = {
+    "email": "012345",
+    "totp": pyotp.TOTP(totp.base32(SEED)).at(NOW),
+    "recovery_codes": CODES[3],
+}
 
 
 @dataclass
@@ -51,7 +61,7 @@ def bound(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bound]:
         authenticator = transaction.authenticators.add(
             person.id, kind, SECRETS[kind], now=NOW, trusted_from=NOW, provenance="self"
         )
-    answer = "012345" if KINDS[kind].is_sent else pyotp.TOTP(totp.base32(SEED)).at(NOW)
+    answer = ANSWERS[kind]
     digest = verification_code.digest(VAULT, answer, bound_to="attempt", kind=kind)
     yield Bound(database, authenticator, answer, digest)
     database.dispose()

@@ -402,15 +402,26 @@ def test_a_locked_account_cannot_change(arranged: Arrangement, known: Callable[[
 
 def test_an_unlock_leaves_the_password(arranged: Arrangement, known: Callable[[str], Identity]) -> None:
     arranged.lock("carol", dt.datetime.now(dt.UTC))
-    arranged.directory.unlock(known("carol").account)
+    assert arranged.directory.unlock(known("carol").account) is True
     assert not known("carol").locked
+    assert opens(arranged, known("carol"), arranged.passwords["carol"])
+
+
+def test_an_unlock_forgets_the_wrong_passwords_too(
+    arranged: Arrangement, known: Callable[[str], Identity]
+) -> None:
+    for _ in range(6):
+        assert not opens(arranged, known("carol"), "a wrong guess")
+    assert known("carol").locked
+    arranged.directory.unlock(known("carol").account)
+    assert not opens(arranged, known("carol"), "a wrong guess")
     assert opens(arranged, known("carol"), arranged.passwords["carol"])
 
 
 def test_an_unlock_of_what_is_not_locked_is_fine(
     arranged: Arrangement, known: Callable[[str], Identity]
 ) -> None:
-    arranged.directory.unlock(known("alice").account)
+    assert arranged.directory.unlock(known("alice").account) is False
     assert opens(arranged, known("alice"), arranged.passwords["alice"])
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from enforcement.policy import KINDS, Policy, Rule, Who, from_document
+from enforcement.policy import COUNTED_ONCE, KINDS, Policy, Rule, Who, from_document
 from enforcement.requirement import Facts, RegisteredAuthenticator
 from store.people import Postponements, session_digest
 
@@ -48,7 +48,7 @@ def later_in(*sessions: str, first: dt.datetime = NOW) -> Postponements:
 def rules(draw: st.DrawFn) -> Rule:
     kinds = draw(st.permutations(KINDS).map(tuple))
     kinds = kinds[: draw(st.integers(1, len(KINDS)))]
-    register = draw(st.integers(1, 5))
+    register = draw(st.integers(1, 1 if COUNTED_ONCE.issuperset(kinds) else 5))
     until = st.dates(NOW.date() - 30 * DAY, NOW.date() + 30 * DAY)
     return Rule.model_validate(
         {
@@ -59,6 +59,7 @@ def rules(draw: st.DrawFn) -> Rule:
             "register": register,
             "reset": draw(st.integers(1, min(2, len(kinds), register))),
             "reset_allowed": draw(st.booleans()),
+            "unlock_allowed": draw(st.booleans()),
             "reconfirm_days": draw(st.sampled_from([0, 1, 30, 730])),
             "postpone": {
                 "times": draw(st.integers(0, 4)),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from enforcement.breaker import Breaker
-from enforcement.current_policy import CurrentPolicy, NoPolicy
+from enforcement.current_policy import CurrentPolicy, NoPolicy, adopt
 from enforcement.decision import Decision, Deny, Interrupt, Release
 from enforcement.gate import Gate
 from enforcement.policy import GroupsUnknown
@@ -238,6 +238,33 @@ def test_a_fault_where_nothing_is_asked_is_released(gate: Gate) -> None:
     gate.current_policy()
     assert gate.on_fault(None) == Release("fault")
     assert gate.answer_fault(groups=frozenset({"robots"}), now=NOW) == Release("fault")
+
+
+LIMITED = """
+[[rules]]
+name = "Payroll"
+on_fault = "deny"
+[rules.who]
+groups = ["staff"]
+clients = ["payroll"]
+
+[[rules]]
+name = "Everyone"
+[rules.who]
+everyone = true
+"""
+
+
+def test_a_fault_for_an_unknown_client_is_answered_as_for_the_strictest_that_rules_name(
+    gate: Gate, database: Database
+) -> None:
+    adopt(database, LIMITED, author="tests", now=NOW)
+    assert gate.current_policy().rules[0].name == "Payroll"
+    staff = frozenset({"staff"})
+    assert gate.answer_fault(groups=staff, client_id="payroll", now=NOW) == Deny("fault")
+    assert gate.answer_fault(groups=staff, client_id="wiki", now=NOW) == Release("fault")
+    assert gate.answer_fault(groups=staff, now=NOW) == Deny("fault")
+    assert gate.answer_fault(groups=NOBODY, now=NOW) == Release("fault")
 
 
 def test_faults_are_audited_once_the_store_answers_again(

@@ -88,16 +88,24 @@ def test_a_stranger_is_offered_the_union_of_kinds_and_the_most_gates() -> None:
         {"who": {"groups": ["a"]}, "kinds": ["totp"]},
         {"who": {"groups": ["b"]}, "kinds": ["totp", "email"], "register": 2, "reset": 2},
     )
-    assert policy.reset_kinds() == ("email", "totp")
-    assert policy.most_gates() == 2
+    assert policy.proving_kinds("reset") == ("email", "totp")
+    assert policy.most_gates("reset") == 2
 
 
 def test_rules_that_allow_no_reset_offer_nothing() -> None:
     closed = {"who": {"groups": ["a"]}, "register": 2, "reset": 2, "reset_allowed": False}
     policy = a_policy(closed, {"kinds": ["email"]})
-    assert policy.reset_kinds() == ("email",)
-    assert policy.most_gates() == 1
-    assert a_policy(closed).reset_kinds() == ()
+    assert policy.proving_kinds("reset") == ("email",)
+    assert policy.most_gates("reset") == 1
+    assert a_policy(closed).proving_kinds("reset") == ()
+
+
+def test_what_is_offered_for_one_purpose_says_nothing_of_the_other() -> None:
+    policy = a_policy({"register": 2, "reset": 2, "kinds": ["totp", "email"], "unlock_allowed": False})
+    assert policy.proving_kinds("unlock") == ()
+    assert policy.most_gates("unlock") == 1
+    assert policy.proving_kinds("reset") == ("email", "totp")
+    assert policy.most_gates("reset") == 2
 
 
 def test_every_problem_is_told_at_once_and_where() -> None:
@@ -160,6 +168,7 @@ def test_every_problem_is_told_at_once_and_where() -> None:
         (a_document("kinds = []"), "rules.0.kinds"),
         (a_document('kinds = ["email"]\nreset = 2\nregister = 2'), "rules.0.reset"),
         (a_document("register = 1\nreset = 2"), "rules.0.reset"),
+        (a_document('kinds = ["recovery_codes"]\nregister = 2'), "rules.0.register"),
         (a_document("", who=""), "rules.0.who"),
         (a_document("", who='clients = ["wiki"]'), "rules.0.who"),
         (a_document("", who="everyone = false"), "rules.0.who"),

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enforcement.policy import Rule
-from enforcement.requirement import Facts, Gap, RegisteredAuthenticator, gap, may_reset, usable
+from enforcement.policy import COUNTED_ONCE, Rule
+from enforcement.requirement import Facts, Gap, RegisteredAuthenticator, gap, may_prove, usable
 from store.authenticators import Authenticator
 from store.gate_facts import AuthenticatorFact, GateFacts
 from tests.enforcement.making import (
@@ -50,6 +50,14 @@ def test_two_of_one_kind_are_enough_to_register_two() -> None:
     assert not gap(rule, some_facts(an_authenticator(), an_authenticator()), now=NOW)
 
 
+def test_two_lists_of_recovery_codes_count_as_one() -> None:
+    rule = a_rule(kinds=["email", "recovery_codes"], register=2)
+    codes = an_authenticator("recovery_codes")
+    missing = gap(rule, some_facts(codes, codes), now=NOW)
+    assert (missing.why, missing.more, missing.missing_kinds) == ("too_few", 1, ("email",))
+    assert not gap(rule, some_facts(codes, an_authenticator()), now=NOW)
+
+
 def test_two_of_one_kind_are_too_few_where_a_reset_proves_two_kinds() -> None:
     rule = a_rule(kinds=["email", "totp"], register=2, reset=2)
     missing = gap(rule, some_facts(an_authenticator(), an_authenticator()), now=NOW)
@@ -63,25 +71,26 @@ def test_what_is_suspended_does_not_count() -> None:
 def test_nothing_counts_while_recovery_is_frozen() -> None:
     registered = some_facts(an_authenticator(), frozen=True)
     assert gap(a_rule(), registered, now=NOW).why == "unregistered"
-    assert not may_reset(a_rule(), registered, now=NOW)
+    assert not may_prove(a_rule(), registered, "reset", now=NOW)
 
 
 def test_what_is_not_trusted_yet_counts_at_the_gate_and_proves_nothing_in_a_reset() -> None:
     registered = some_facts(an_authenticator(trusted_in=MOMENT))
     assert not gap(a_rule(), registered, now=NOW)
-    assert usable(a_rule(), registered, now=NOW) == ()
-    assert not may_reset(a_rule(), registered, now=NOW)
-    assert may_reset(a_rule(), registered, now=NOW + MOMENT)
+    assert usable(a_rule(), registered, "reset", now=NOW) == ()
+    assert not may_prove(a_rule(), registered, "reset", now=NOW)
+    assert may_prove(a_rule(), registered, "reset", now=NOW + MOMENT)
 
 
 def test_a_reset_of_two_gates_needs_two_kinds_that_prove_something() -> None:
     rule = a_rule(kinds=["email", "totp"], register=2, reset=2)
-    assert may_reset(rule, some_facts(an_authenticator(), an_authenticator("totp")), now=NOW)
-    assert not may_reset(rule, some_facts(an_authenticator(), an_authenticator()), now=NOW)
+    assert may_prove(rule, some_facts(an_authenticator(), an_authenticator("totp")), "reset", now=NOW)
+    assert not may_prove(rule, some_facts(an_authenticator(), an_authenticator()), "reset", now=NOW)
 
 
 def test_where_no_reset_is_allowed_nothing_proves_anything() -> None:
-    assert not may_reset(a_rule(reset_allowed=False), some_facts(an_authenticator()), now=NOW)
+    assert not may_prove(a_rule(reset_allowed=False), some_facts(an_authenticator()), "reset", now=NOW)
+    assert may_prove(a_rule(reset_allowed=False), some_facts(an_authenticator()), "unlock", now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -149,6 +158,11 @@ def test_time_alone_never_closes_a_gap(rule: Rule, registered: Facts, days: int)
         assert not gap(rule, registered, now=NOW)
 
 
+def any_number_of(rule: Rule) -> str:
+    """A kind of which each one counts, where the rule has one."""
+    return next((kind for kind in rule.kinds if kind not in COUNTED_ONCE), rule.kinds[0])
+
+
 @given(rule=rules(), registered=facts)
 def test_adding_the_missing_kinds_and_confirming_everything_closes_the_gap(
     rule: Rule, registered: Facts
@@ -157,7 +171,7 @@ def test_adding_the_missing_kinds_and_confirming_everything_closes_the_gap(
         dataclasses.replace(one, confirmed_at=NOW) for one in registered.registered if not registered.frozen
     ]
     added = [RegisteredAuthenticator(kind, NOW, NOW) for kind in rule.kinds]
-    enough = added + [RegisteredAuthenticator(rule.kinds[0], NOW, NOW)] * rule.register
+    enough = added + [RegisteredAuthenticator(any_number_of(rule), NOW, NOW)] * rule.register
     assert not gap(rule, Facts((*confirmed, *enough)), now=NOW)
 
 
@@ -167,7 +181,7 @@ def test_a_gap_tells_exactly_what_closes_it(rule: Rule, registered: Facts) -> No
     if registered.frozen or not missing:
         return
     confirmed = tuple(dataclasses.replace(one, confirmed_at=NOW) for one in registered.registered)
-    kinds = [*missing.missing_kinds, *[rule.kinds[0]] * missing.more][: missing.more]
+    kinds = [*missing.missing_kinds, *[any_number_of(rule)] * missing.more][: missing.more]
     added = tuple(RegisteredAuthenticator(kind, NOW, NOW) for kind in kinds)
     assert not gap(rule, Facts(confirmed + added), now=NOW)
     if missing.more:
@@ -187,4 +201,5 @@ def test_whoever_is_covered_and_trusted_may_reset(rule: Rule, registered: Facts)
     trusted = tuple(dataclasses.replace(one, trusted_from=NOW) for one in registered.registered)
     covered = not gap(rule, registered, now=NOW)
     if covered:
-        assert may_reset(rule, Facts(trusted), now=NOW) == rule.reset_allowed
+        assert may_prove(rule, Facts(trusted), "reset", now=NOW) == rule.reset_allowed
+        assert may_prove(rule, Facts(trusted), "unlock", now=NOW) == rule.unlock_allowed

@@ -14,7 +14,7 @@ from flows.records import Records
 from idp_plugin.base import Subject
 from store.audit import AuditAction
 from tests.flows.test_registration import MINE
-from tests.flows.world import World, code_in, policy, wrong
+from tests.flows.world import LIMITS, World, code_in, policy, wrong
 
 MANY = 20
 NEW = "correct horse battery"
@@ -76,6 +76,35 @@ def test_one_app_code_in_many_attempts_at_once_is_one_proof(world: World) -> Non
     assert len([each for each in answers if not isinstance(each, FlowError)]) == 1
 
 
+def test_one_recovery_code_given_many_times_at_once_is_one_proof(world: World) -> None:
+    world.a_person("carol", registered=("recovery_codes",))
+    attempt = world.start("carol")
+    world.drain()
+    world.send(attempt, "recovery_codes")
+    answers = at_once(lambda _: world.verify(attempt, world.codes["carol"][0]))
+    assert len([each for each in answers if not isinstance(each, FlowError)]) == 1
+    assert len(world.read(attempt).proofs) == 1
+    assert [each.detail["left"] for each in world.audited(AuditAction.RECOVERY_CODE_USED)] == [9]
+
+
+def test_every_recovery_code_at_once_is_used_exactly_once(make_world) -> None:
+    world = make_world(limits=LIMITS.model_copy(update={"wrong_answers": 20}))
+    world.a_person("carol", registered=("recovery_codes",))
+    attempts = [world.start("carol", browser=f"browser-{number}") for number in range(20)]
+    world.drain()
+    for number, attempt in enumerate(attempts):
+        world.send(attempt, "recovery_codes", browser=f"browser-{number}")
+    codes = world.codes["carol"] * 2
+    answers = at_once(
+        lambda number: world.verify(attempts[number], codes[number], browser=f"browser-{number}")
+    )
+    assert len([each for each in answers if not isinstance(each, FlowError)]) == 10
+    left = [each.detail["left"] for each in world.audited(AuditAction.RECOVERY_CODE_USED)]
+    assert sorted(left) == list(range(10))
+    (used_up,) = world.authenticators("carol")
+    assert used_up.suspended_at
+
+
 def test_many_wrong_answers_at_once_count_as_many(world: World) -> None:
     world.a_person("bob", registered=("email",))
     attempt = world.send(world.start("bob"))
@@ -102,6 +131,16 @@ def test_many_passwords_at_once_are_one_write(world: World) -> None:
     assert len(world.directory.written) == 1
     assert len([each for each in answers if not isinstance(each, FlowError)]) == 1
     assert {type(each) for each in answers if isinstance(each, FlowError)} == {WrongStage}
+
+
+def test_many_unlocks_at_once_are_one(world: World) -> None:
+    world.a_person("carol", registered=("email",), locked=True)
+    attempt = world.proved("carol", purpose="unlock")
+    answers = at_once(lambda _: world.unlock(attempt))
+    assert world.directory.unlocked == [("entry-carol", True)]
+    assert len([each for each in answers if not isinstance(each, FlowError)]) == 1
+    assert {type(each) for each in answers if isinstance(each, FlowError)} == {WrongStage}
+    assert len(world.audited(AuditAction.UNLOCK_ACCOUNT_UNLOCKED)) == 1
 
 
 def test_a_claim_that_a_fail_over_lost_is_not_claimed_twice(world: World) -> None:

@@ -450,6 +450,36 @@ def test_looks_good_restarts_the_clock(world: World) -> None:
     assert not registration.status(member, now=world.now).gap
 
 
+def test_looks_good_gives_later_back_once_nothing_is_missing(world: World) -> None:
+    world.a_person("bob", registered=("email",))
+    world.clock.forward(days=400)
+    registration, member = world.recovery.registration, world.member("bob")
+    registration.postpone(member, "session-1", now=world.now)
+    registration.confirm_all(member, now=world.now)
+    assert registration.status(member, now=world.now).postponement.left == 2
+
+
+def test_looks_good_gives_nothing_back_while_something_is_missing(make_world) -> None:
+    world = make_world(document=policy(register=2))
+    world.a_person("bob", registered=("email",))
+    registration, member = world.recovery.registration, world.member("bob")
+    for session in ("session-1", "session-2"):
+        registration.postpone(member, session, now=world.now)
+        registration.confirm_all(member, now=world.now)
+    with pytest.raises(WrongStage):
+        registration.postpone(member, "session-3", now=world.now)
+
+
+def test_nothing_registered_cannot_look_good(world: World) -> None:
+    world.a_person("alice")
+    registration, member = world.recovery.registration, world.member("alice")
+    registration.postpone(member, "session-1", now=world.now)
+    with pytest.raises(WrongStage):
+        registration.confirm_all(member, now=world.now)
+    assert registration.status(member, now=world.now).postponement.left == 1
+    assert not world.audited(AuditAction.REGISTRATION_AUTHENTICATOR_CONFIRMED)
+
+
 def test_later_may_be_said_as_often_as_the_policy_says(world: World) -> None:
     world.a_person("alice")
     registration, member = world.recovery.registration, world.member("alice")
@@ -468,6 +498,42 @@ def test_registering_makes_later_available_again(world: World) -> None:
     registration.postpone(member, "session-1", now=world.now)
     bind_email(world, "alice")
     assert registration.status(member, now=world.now).postponement.left == 2
+
+
+MILD_FOR_ONE_APPLICATION = """\
+[[rules]]
+name = "One application"
+trust_delay_hours = 0
+people_per_address = 9
+[rules.who]
+everyone = true
+clients = ["mild"]
+
+[[rules]]
+name = "Staff"
+trust_delay_hours = 48
+people_per_address = 1
+[rules.who]
+groups = ["staff"]
+
+[[rules]]
+name = "Nobody of the staff"
+trust_delay_hours = 100
+[rules.who]
+everyone = true
+"""
+
+
+def test_no_application_makes_a_binding_milder(make_world) -> None:
+    world = make_world(document=MILD_FOR_ONE_APPLICATION)
+    for username in ("alice", "bob"):
+        world.a_person(username)
+    staff = {"client_id": "mild", "groups": frozenset({"staff"})}
+    bound = bind_email(world, "alice", member=world.member("alice", **staff))
+    assert bound.trusted_from == world.now + dt.timedelta(hours=48)
+    with pytest.raises(UnusableAddress) as refused:
+        bind_email(world, "bob", member=world.member("bob", **staff))
+    assert refused.value.why == "shared"
 
 
 def test_a_page_that_is_shown_anew_finds_its_question(world: World) -> None:

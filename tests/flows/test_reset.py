@@ -19,7 +19,7 @@ from flows.errors import (
     WrongCode,
     WrongStage,
 )
-from flows.reset import OfferedKind
+from flows.journey import OfferedKind
 from idp_plugin.base import WriterCapabilities
 from idp_plugin.errors import (
     IdpMisconfigured,
@@ -160,7 +160,7 @@ def test_before_the_first_proof_everybody_is_offered_the_policys_kinds(world: Wo
     known, unknown = world.start("bob"), world.start("nobody")
     world.drain()
     offers = [world.recovery.reset.offered(world.read(each), now=world.now) for each in (known, unknown)]
-    assert offers[0] == offers[1] == (OfferedKind("email"), OfferedKind("totp"))
+    assert offers[0] == offers[1] == tuple(map(OfferedKind, ("email", "totp", "recovery_codes")))
 
 
 def test_before_the_first_proof_everybody_is_told_the_policys_most_gates(make_world) -> None:
@@ -371,13 +371,57 @@ def test_an_app_may_be_one_step_off(world: World, steps: int, counts: bool) -> N
             world.verify(attempt, world.app_code("carol", steps=steps))
 
 
-def test_an_app_code_before_the_look_up_is_too_early_for_every_name(world: World) -> None:
+def test_an_app_code_is_too_early_for_every_name_alike_until_five_seconds_passed(world: World) -> None:
     world.a_person("carol", registered=("totp",))
     for name in ("carol", "nobody"):
-        attempt = world.send(world.start(name), "totp")
-        with pytest.raises(Unavailable):
-            world.verify(attempt, "123456")
-        assert world.read(attempt).wrong_answers == 0
+        for looked_up in (False, True):
+            attempt = world.send(world.start(name), "totp", hurry=True)
+            if looked_up:
+                world.drain()
+            with pytest.raises(Unavailable):
+                world.verify(attempt, world.app_code("carol"))
+            assert world.read(attempt).wrong_answers == 0
+
+
+def test_an_app_code_counts_once_five_seconds_passed(world: World) -> None:
+    world.a_person("carol", registered=("totp",))
+    attempt = world.send(world.start("carol"), "totp", hurry=True)
+    world.drain()
+    world.clock.forward(seconds=4.9)
+    with pytest.raises(Unavailable):
+        world.verify(attempt, world.app_code("carol"))
+    world.clock.forward(seconds=0.1)
+    assert world.verify(attempt, world.app_code("carol")).proofs
+
+
+def test_who_is_not_looked_up_after_five_seconds_answers_like_a_decoy(world: World) -> None:
+    world.a_person("carol", registered=("totp",))
+    for name in ("carol", "nobody"):
+        attempt = world.send(world.start(name), "totp", hurry=True)
+        world.clock.forward(seconds=5)
+        with pytest.raises(WrongCode):
+            world.verify(attempt, world.app_code("carol"))
+        assert world.read(attempt).wrong_answers == 1
+
+
+@pytest.mark.parametrize("how", ["gone", "too old", "answered wrongly too often"])
+def test_a_look_up_is_dropped_once_its_attempt_is_gone_or_over(world: World, how: str) -> None:
+    world.a_person("bob", registered=("email",))
+    attempt = world.start("bob")
+    match how:
+        case "gone":
+            world.expiring.drop("attempt", attempt.id)
+        case "too old":
+            world.clock.forward(minutes=world.limits.attempt_minutes)
+        case _:
+            world.send(attempt, "totp", hurry=True)
+            world.clock.forward(seconds=5)
+            for _ in range(attempt.answers_allowed):
+                with pytest.raises(WrongCode):
+                    world.verify(attempt, "000000")
+    world.directory.down = True
+    world.drain()
+    assert world.jobs.pending() == 0
 
 
 def test_a_disabled_account_is_told_after_the_first_proof(world: World) -> None:
@@ -388,6 +432,25 @@ def test_a_disabled_account_is_told_after_the_first_proof(world: World) -> None:
         world.verify(attempt, code)
     assert refused.value.why == "disabled"
     assert world.read(attempt).stage is Stage.OVER
+
+
+def test_who_got_a_role_here_meanwhile_is_not_written(make_world) -> None:
+    world = make_world(privileged_groups=frozenset({"helpdesk"}))
+    world.a_person("bob", registered=("email",))
+    attempt = world.proved("bob")
+    world.directory.change("bob", groups=frozenset({"helpdesk"}))
+    with pytest.raises(NotPossible) as refused:
+        world.set_password(attempt, NEW)
+    assert refused.value.why == "privileged"
+    assert world.directory.written == []
+
+
+def test_a_role_counts_like_a_group(make_world) -> None:
+    world = make_world(privileged_groups=frozenset({"operator"}))
+    world.a_person("bob", registered=("email",), roles=frozenset({"operator"}))
+    world.send(world.start("bob"))
+    world.drain()
+    assert world.outbox.messages == []
 
 
 def test_too_young_a_password_is_told_after_the_first_proof(world: World) -> None:

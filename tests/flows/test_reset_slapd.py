@@ -36,6 +36,9 @@ class Mixed(MemoryDirectory):
     def set_password(self, account: Subject, new: str) -> None:
         self._ldap.set_password(account, new)
 
+    def unlock(self, account: Subject) -> bool:
+        return self._ldap.unlock(account)
+
 
 @pytest.fixture
 def world(make_world, slapd: Slapd, tmp_path: Path) -> World:

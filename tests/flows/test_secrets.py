@@ -104,7 +104,7 @@ def test_no_secret_is_in_any_log_row_or_stored_value(
         "rows": rows_of(tmp_path / "sparekey.db"),
         "values": values_in(valkey.client),
     }
-    assert b"password_not_written" in places["logs"]
+    assert b"last_step_not_done" in places["logs"]
     assert b"reset:password:written" in places["rows"]
     found = {
         (where, secret) for where, text in places.items() for secret in secrets if secret.encode() in text

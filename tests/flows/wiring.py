@@ -11,6 +11,7 @@ from flows.binding import LOST_WAITS
 from flows.eligibility import Eligibility
 from flows.freezing import Freezing
 from flows.jobs import register_all
+from flows.journey import Parts
 from flows.messaging.dispatch import Dispatch
 from flows.messaging.message import Channel
 from flows.messaging.render import Render
@@ -18,6 +19,7 @@ from flows.notifications import Notices, Stops
 from flows.password_write import PasswordWrite
 from flows.pending import Questions
 from flows.proof_of_work import ProofOfWork
+from flows.recovery_code_jobs import RecoveryCodeJobs
 from flows.registration import Registration
 from flows.reset import Reset
 from flows.reset_jobs import ResetJobs
@@ -25,6 +27,7 @@ from flows.settings import LimitSettings
 from flows.standing import Standings
 from flows.step_up import StepUp
 from flows.throttle import Throttle
+from flows.unlock import Unlock, Unlocking
 from store.counters import Counters
 from store.database import Database
 from store.expiring import Expiring
@@ -39,6 +42,7 @@ class Recovery:
     """What the tests call."""
 
     reset: Reset
+    unlock: Unlock
     registration: Registration
     work: ProofOfWork
     freezing: Freezing
@@ -54,10 +58,12 @@ def build_recovery(
     directory: Any,
     writer: Any,
     sessions: Any,
+    locks: Any = None,
     channels: Mapping[str, Sequence[Channel]],
     limits: LimitSettings,
     clock: Callable[[], dt.datetime],
     sign_in_domains: Sequence[str] = (),
+    privileged_groups: frozenset[str] = frozenset(),
     lost_waits: dt.timedelta = LOST_WAITS,
 ) -> Recovery:
     """Put the journeys together and register their jobs."""
@@ -66,7 +72,9 @@ def build_recovery(
     dispatch = Dispatch(jobs=jobs, database=database, channels=channels, clock=clock)
     render, stops = Render(organisation=ORGANISATION), Stops(expiring, PORTAL)
     notices = Notices(dispatch=dispatch, render=render, stops=stops)
-    eligibility = Eligibility(database=database, directory=directory, policies=policies)
+    eligibility = Eligibility(
+        database=database, directory=directory, policies=policies, privileged_groups=privileged_groups
+    )
     questions = Questions(expiring=expiring, vault=vault, limits=limits)
     work = ProofOfWork(vault=vault, expiring=expiring, throttle=throttle)
     freezing = Freezing(database=database, stops=stops, sessions=sessions)
@@ -80,6 +88,16 @@ def build_recovery(
         notices=notices,
         throttle=throttle,
     )
+    unlocking = Unlocking(
+        database=database,
+        expiring=expiring,
+        jobs=jobs,
+        eligibility=eligibility,
+        writer=writer,
+        locks=locks,
+        notices=notices,
+        throttle=throttle,
+    )
     reset_jobs = ResetJobs(
         database=database,
         expiring=expiring,
@@ -89,8 +107,15 @@ def build_recovery(
         render=render,
         clock=clock,
     )
-    register_all(jobs, reset_jobs=reset_jobs, password_write=password_write, dispatch=dispatch)
-    reset = Reset(
+    register_all(
+        jobs,
+        reset_jobs=reset_jobs,
+        recovery_code_jobs=RecoveryCodeJobs(database=database, directory=directory, notices=notices),
+        password_write=password_write,
+        unlocking=unlocking,
+        dispatch=dispatch,
+    )
+    parts = Parts(
         database=database,
         expiring=expiring,
         vault=vault,
@@ -100,12 +125,13 @@ def build_recovery(
         kinds=kinds,
         policies=policies,
         eligibility=eligibility,
-        password_write=password_write,
         limits=limits,
     )
+    reset, unlock = Reset(parts, password_write), Unlock(parts, unlocking)
     step_up = StepUp(
         database=database,
         expiring=expiring,
+        jobs=jobs,
         questions=questions,
         kinds=kinds,
         throttle=throttle,
@@ -131,4 +157,4 @@ def build_recovery(
         sign_in_domains=sign_in_domains,
         lost_waits=lost_waits,
     )
-    return Recovery(reset, registration, work, freezing)
+    return Recovery(reset, unlock, registration, work, freezing)

@@ -16,7 +16,7 @@ from altcha.v1 import solve_challenge
 
 from enforcement.current_policy import adopt
 from enforcement.gate import Gate
-from flows.authenticators import totp
+from flows.authenticators import recovery_codes, totp
 from flows.authenticators.email_address import lookups
 from flows.errors import MessageNotSent
 from flows.member import Member
@@ -69,11 +69,15 @@ class MemoryDirectory:
         self.people: dict[str, Identity] = {}
         self.passwords: dict[str, str] = {}
         self.written: list[tuple[str, str]] = []
+        self.unlocked: list[tuple[str, bool]] = []
+        self.stopped: set[str] = set()
+        """Subjects that the identity provider itself has locked."""
         self.ended: list[str] = []
         self.remaining = 0
         self.down = False
         self.refuse: IdpError | None = None
         self.refuse_sessions: IdpError | None = None
+        self.refuse_clearing: IdpError | None = None
         self.can = WriterCapabilities()
         self._lock = threading.Lock()
 
@@ -123,8 +127,23 @@ class MemoryDirectory:
     def change_password(self, account: Subject, old: str, new: str) -> None:
         raise NotImplementedError
 
-    def unlock(self, account: Subject) -> None:
-        raise NotImplementedError
+    def unlock(self, account: Subject) -> bool:
+        self._reach()
+        if self.refuse:
+            raise self.refuse
+        with self._lock:
+            name = next(name for name, each in self.people.items() if each.account == account)
+            was_locked = self.people[name].locked
+            self.change(name, locked=False)
+            self.unlocked.append((account.id, was_locked))
+        return was_locked
+
+    def clear(self, subject: Subject) -> bool:
+        if self.refuse_clearing:
+            raise self.refuse_clearing
+        was_locked = subject.id in self.stopped
+        self.stopped.discard(subject.id)
+        return was_locked
 
     def end_all(self, subject: Subject) -> int:
         if self.refuse_sessions:
@@ -169,6 +188,8 @@ class World:
     recovery: Recovery
     limits: LimitSettings
     seeds: dict[str, bytes] = field(default_factory=dict)
+    codes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Recovery codes, by user name."""
 
     @property
     def now(self) -> dt.datetime:
@@ -186,10 +207,12 @@ class World:
     def _register(self, transaction: Any, person_id: str, username: str, kind: str) -> None:
         address = private(username)
         seed = self.seeds.setdefault(username, totp.new_seed())
+        codes = self.codes.setdefault(username, recovery_codes.new_codes())
+        secrets = {"email": address.encode(), "totp": seed, "recovery_codes": recovery_codes.secret_of(codes)}
         transaction.authenticators.add(
             person_id,
             kind,
-            address.encode() if kind == "email" else seed,
+            secrets[kind],
             now=self.now,
             trusted_from=self.now,
             provenance="self",
@@ -224,24 +247,50 @@ class World:
         """Finished work, as a browser does it."""
         return solved(self.recovery.work.new_challenge(purpose, address, self.now))
 
-    def start(self, identifier: str, *, browser: str = "browser-a", address: str = "192.0.2.7") -> Any:
-        return self.recovery.reset.start(
-            identifier, address=address, browser=browser, work=self.work(address), now=self.now
+    def journey(self, purpose: str) -> Any:
+        return {"reset": self.recovery.reset, "unlock": self.recovery.unlock}[purpose]
+
+    def start(
+        self,
+        identifier: str,
+        purpose: str = "reset",
+        *,
+        browser: str = "browser-a",
+        address: str = "192.0.2.7",
+    ) -> Any:
+        work = self.work(address, purpose)
+        return self.journey(purpose).start(
+            identifier, address=address, browser=browser, work=work, now=self.now
         )
 
-    def send(self, attempt: Any, kind: str = "email", *, browser: str = "browser-a", **more: Any) -> Any:
-        return self.recovery.reset.send(
+    def send(
+        self,
+        attempt: Any,
+        kind: str = "email",
+        *,
+        browser: str = "browser-a",
+        hurry: bool = False,
+        **more: Any,
+    ) -> Any:
+        """Open a challenge; unless in a hurry, wait until kinds that are not sent may be answered."""
+        changed = self.journey(attempt.purpose).send(
             attempt.id, kind, browser=browser, address="192.0.2.7", now=self.now, **more
         )
+        if kind != "email" and not hurry:
+            self.clock.forward(seconds=5)
+        return changed
 
     def verify(self, attempt: Any, answer: str, *, browser: str = "browser-a") -> Any:
-        return self.recovery.reset.verify(attempt.id, answer, browser=browser, now=self.now)
+        return self.journey(attempt.purpose).verify(attempt.id, answer, browser=browser, now=self.now)
 
     def set_password(self, attempt: Any, new: str, *, browser: str = "browser-a") -> Any:
         return self.recovery.reset.set_password(attempt.id, new, browser=browser, now=self.now)
 
+    def unlock(self, attempt: Any, *, browser: str = "browser-a") -> Any:
+        return self.recovery.unlock.unlock(attempt.id, browser=browser, now=self.now)
+
     def read(self, attempt: Any, *, browser: str = "browser-a") -> Any:
-        return self.recovery.reset.read(attempt.id, browser=browser, now=self.now)
+        return self.journey(attempt.purpose).read(attempt.id, browser=browser, now=self.now)
 
     def code_for(self, username: str) -> str:
         """The newest code that reached a person's private address."""
@@ -252,9 +301,11 @@ class World:
         """What the person's authenticator app shows, some steps from now."""
         return app_code(self.seeds[username], self.now, steps)
 
-    def proved(self, identifier: str, username: str = "", *, browser: str = "browser-a") -> Any:
+    def proved(
+        self, identifier: str, username: str = "", purpose: str = "reset", *, browser: str = "browser-a"
+    ) -> Any:
         """An attempt with the mail code proved."""
-        attempt = self.start(identifier, browser=browser)
+        attempt = self.start(identifier, purpose, browser=browser)
         self.drain()
         self.send(attempt, browser=browser)
         return self.verify(attempt, self.code_for(username or identifier), browser=browser)
@@ -317,6 +368,7 @@ def open_world(
     document: str = "",
     directory: Any = None,
     lasting: str = "",
+    provider_locks: bool = True,
     **more: Any,
 ) -> World:
     """Open everything; `lasting` is the address of another database than a copy of the empty one."""
@@ -338,6 +390,7 @@ def open_world(
         directory=directory,
         writer=directory,
         sessions=directory,
+        locks=directory if provider_locks else None,
         channels={"email": [outbox]},
         limits=limits,
         clock=clock,

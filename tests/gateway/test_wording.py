@@ -11,6 +11,7 @@ from flask import Flask
 from flask_babel import Babel
 
 import flows
+from enforcement.policy import KINDS
 from enforcement.requirement import Gap
 from flows import errors as flow
 from gateway import errors, wording
@@ -69,6 +70,11 @@ def test_every_finding_has_a_sentence() -> None:
 
 def test_every_activity_that_is_told_is_an_audit_event() -> None:
     assert set(wording.ACTIVITY) <= set(AuditAction)
+
+
+def test_every_kind_has_a_name_an_offer_and_a_hint() -> None:
+    for words in (wording.KINDS, wording.KIND_OFFERS, wording.KIND_HINTS):
+        assert set(words) == set(KINDS)
 
 
 def test_every_gap_has_a_reason() -> None:

@@ -163,8 +163,10 @@ def test_a_lock_is_seen_and_cleared(people: KeycloakDirectory, realm: kc.Realm) 
         token(realm, "local-mike", "wrong")
     mike = found(people, "local-mike")
     assert mike.locked
-    people.clear_lock(mike.subject)
+    assert people.clear(mike.subject) is True
     assert not found(people, "local-mike").locked
+    assert people.clear(mike.subject) is False
+    assert people.clear(Subject("https://another.example.org", mike.subject.id)) is False
 
 
 def test_sessions_end_offline_ones_too(people: KeycloakDirectory, realm: kc.Realm) -> None:

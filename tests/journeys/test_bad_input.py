@@ -143,7 +143,7 @@ def test_raw_bytes_in_an_address_are_refused_with_a_page(world: World, query: st
 
 
 @pytest.mark.parametrize(
-    "query", ["lang=xx", "lang=%00", "lang=en-GB", "ui_locales=fr+en", "mkt=en-us", "lang=" + "a" * 3000]
+    "query", ["lang=xx", "lang=%00", "lang=en-GB", "ui_locales=xx+en", "mkt=en-us", "lang=" + "a" * 3000]
 )
 def test_any_language_can_be_asked_for(world: World, query: str) -> None:
     page = world.browser().get(f"/sparekey/reset?{query}")
@@ -177,7 +177,7 @@ def test_a_kind_that_is_not_offered_is_refused(world: World, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "password", ["", "a" * 300, "a" * 100_000, "line\nbreak and more", "\x00" * 12, "bob" * 2]
+    "password", ["", "a" * 300, "a" * 20_000, "line\nbreak and more", "\x00" * 12, "bob" * 2]
 )
 def test_an_odd_password_is_refused_and_can_be_tried_again(world: World, password: str) -> None:
     world.register("bob", "email")

@@ -33,11 +33,12 @@ def plain(page: TestResponse, name: str) -> tuple[int, list[tuple[str, str]], st
 
 def walk(world: World, name: str) -> list[tuple[int, list[tuple[str, str]], str]]:
     """Everything that a stranger sees who types a name."""
-    browser = world.browser()
+    browser, begun = world.browser(), world.clock.now
     seen = [browser.start_reset(name)]
     for kind in ("email", "totp"):
         seen.append(browser.submit(browser.get("/sparekey/reset/choose"), kind=kind))
         world.work()
+        world.clock.forward(seconds=5)
         seen.append(browser.get("/sparekey/reset/code"))
         seen.append(browser.submit(seen[-1], code="000000", status=None))
     seen.append(browser.submit(browser.get("/sparekey/reset/choose"), kind="email", status=None))
@@ -48,6 +49,8 @@ def walk(world: World, name: str) -> list[tuple[int, list[tuple[str, str]], str]
     seen.append(browser.get("/sparekey/reset/password", status=None))
     seen.append(browser.start_reset(name))
     seen.append(browser.submit(seen[-1], kind="totp", status=None))
+    # Pages tell the time: everybody walks at the same.
+    world.clock.now = begun
     return [plain(page, name) for page in seen]
 
 
@@ -84,7 +87,8 @@ def test_only_the_person_gets_a_message(world_of_all_sorts: World) -> None:
 def test_no_mask_and_no_own_kind_is_shown_before_the_first_proof(world_of_all_sorts: World) -> None:
     browser = world_of_all_sorts.browser()
     page = browser.start_reset("bob")
-    assert [option["value"] for option in page.html.select("input[name=kind]")] == ["email", "totp"]
+    offered = [option["value"] for option in page.html.select("input[name=kind]")]
+    assert offered == ["email", "totp", "recovery_codes"]
     page = browser.submit(page, kind="email")
     assert "•" not in page
     assert "If what you typed belongs to an account" in page

@@ -18,7 +18,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 from webtest import TestApp, TestResponse
 
-from flows.authenticators import totp
+from flows.authenticators import recovery_codes, totp
 from flows.authenticators.email_address import lookups
 from gateway.app import Sparekey, build
 from gateway.settings import from_mapping
@@ -34,10 +34,11 @@ from tests.servers.processes import free_port
 POLICY = """
 [[rules]]
 name = "Everybody on the staff"
-kinds = ["email", "totp"]
+kinds = ["email", "totp", "recovery_codes"]
 register = {reset}
 reset = {reset}
 reconfirm_days = 180
+unlock_allowed = {unlock_allowed}
 trust_delay_hours = {trust_delay_hours}
 on_fault = "deny"
 
@@ -72,6 +73,7 @@ class World:
     clock: Clock
     folder: Path
     seeds: dict[str, str] = field(default_factory=dict)
+    codes: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._credentials = {
@@ -115,13 +117,19 @@ class World:
         then = self.clock() - dt.timedelta(days=days_ago)
         address, seed = f"{username}.private@example.net", totp.new_seed()
         self.seeds[username] = totp.base32(seed)
+        self.codes[username] = recovery_codes.new_codes()
+        secrets = {
+            "email": address.encode(),
+            "totp": seed,
+            "recovery_codes": recovery_codes.secret_of(self.codes[username]),
+        }
         with services.database.transaction() as transaction:
             person = transaction.people.ensure(subject.source, subject.id, now=then)
             for kind in kinds:
                 transaction.authenticators.add(
                     person.id,
                     kind,
-                    address.encode() if kind == "email" else seed,
+                    secrets[kind],
                     now=then,
                     trusted_from=then,
                     provenance="self",
@@ -189,16 +197,19 @@ class PageVisitor:
         page = self.get(path)
         return self.submit(page, identifier=identifier, work=solved(page), status=status)
 
-    def reset_until_code(self, identifier: str, kind: str = "email") -> TestResponse:
-        """Go on until the page asks for the code."""
+    def reset_until_code(self, identifier: str, kind: str = "email", *, hurry: bool = False) -> TestResponse:
+        """Go on until the page asks for the code; unless in a hurry, until it may be answered."""
         page = self.submit(self.start_reset(identifier), kind=kind)
         self.world.work()
+        self.world.clock.forward(seconds=0 if kind == "email" or hurry else 5)
         return page
 
     def sign_in(
         self, username: str, path: str = "/sparekey/", *, password: str = "", status: int | None = 200
     ) -> TestResponse:
         """Open a page of ours that needs a sign-in, and sign in at the provider."""
+        # A session of the very moment in which another was ended counts as ended with it.
+        self.world.clock.forward(milliseconds=1)
         self.credentials = (username, password or self.world.around.passwords[username])
         return self.get(path, status=status)
 
@@ -257,14 +268,22 @@ def solved(page: TestResponse) -> str:
 
 @contextlib.contextmanager
 def open_world(
-    folder: Path, *, reset: int = 1, trust_delay_hours: int = 0, **sections: dict[str, object]
+    folder: Path,
+    *,
+    reset: int = 1,
+    trust_delay_hours: int = 0,
+    unlock_allowed: bool = True,
+    **sections: dict[str, object],
 ) -> Iterator[World]:
     """Start everything around the pages, then the pages."""
     application_port = free_port()
     addresses = DemoAddresses(f"http://127.0.0.1:{free_port()}", f"http://127.0.0.1:{application_port}")
     clock = Clock()
     policy = folder / "policies.toml"
-    policy.write_text(POLICY.format(reset=reset, trust_delay_hours=trust_delay_hours), encoding="utf-8")
+    filled = POLICY.format(
+        reset=reset, trust_delay_hours=trust_delay_hours, unlock_allowed=str(unlock_allowed).lower()
+    )
+    policy.write_text(filled, encoding="utf-8")
     with (
         servers.start_at(addresses, folder, application_port) as around,
         build(_settings(folder, policy, around, sections), clock=clock) as sparekey,

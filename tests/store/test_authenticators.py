@@ -194,3 +194,33 @@ def test_resealing_leaves_what_is_already_new_alone(database: Database, person: 
     add(database, person)
     with database.transaction() as transaction:
         assert transaction.authenticators.reseal(10) == 0
+
+
+def test_a_secret_is_changed_from_its_newest_state_by_all_at_once(database: Database, person: Person) -> None:
+    added = add(database, person, "recovery_codes", b"")
+
+    def append(number: int) -> None:
+        with database.transaction() as transaction:
+            transaction.authenticators.change_secret(added.id, lambda secret: secret + bytes([number]))
+
+    race(append, 10)
+    assert sorted(reread(database, added).secret) == list(range(10))
+
+
+def test_the_secret_of_what_was_removed_is_not_changed(database: Database, person: Person) -> None:
+    added = add(database, person)
+    with database.transaction() as transaction:
+        transaction.authenticators.remove(added.id)
+        assert transaction.authenticators.change_secret(added.id, lambda secret: secret) is None
+
+
+def test_what_is_used_up_counts_no_more_and_voids_nothing_said_before(
+    database: Database, person: Person
+) -> None:
+    added, before = add(database, person), epoch(database, person)
+    with database.transaction() as transaction:
+        transaction.authenticators.use_up(added.id, now=NOW)
+        transaction.authenticators.use_up(added.id, now=NOW + DAY)
+    assert reread(database, added).suspended_at == NOW
+    assert not reread(database, added).usable(NOW + 2 * DAY)
+    assert epoch(database, person) == before

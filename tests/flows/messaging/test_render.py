@@ -14,7 +14,7 @@ RENDER = Render(organisation="Example & Company", zone="Europe/Amsterdam")
 
 
 def reset_code(name: str = "Jane Doe"):
-    draft = RENDER.reset_code("012345", name=name, minutes=5, asked=ASKED, reference="ABCD-EFGH")
+    draft = RENDER.attempt_code("reset", "012345", name=name, minutes=5, asked=ASKED, reference="ABCD-EFGH")
     return draft.to("jane@home.example", MessageKind.RESET_CODE, "ABCD-EFGH")
 
 
@@ -81,8 +81,10 @@ def test_placeholders_in_a_name_stay_what_they_are() -> None:
 def test_a_translation_is_used_with_its_placeholders() -> None:
     dutch = Render(
         organisation="Voorbeeld",
-        translate=lambda sentence: {"Hello {name},": "Dag {name},"}.get(sentence, sentence),
-    )
+        languages=lambda locale: (
+            lambda sentence: sentence.replace("Hello", {"nl": "Dag"}.get(locale, "Hello"))
+        ),
+    ).in_language("nl")
     draft = dutch.password_reset(name="Jane", at=AT, stop_link="https://x.example/s/1", reference="R")
     assert draft.paragraphs[0] == "Dag Jane,"
     assert "https://x.example/s/1" in draft.paragraphs

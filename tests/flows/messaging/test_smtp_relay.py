@@ -1,3 +1,6 @@
+import socketserver
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -22,8 +25,42 @@ MESSAGE = Message(
 )
 
 
-def relay(sink: SmtpSink, **changes: object) -> SmtpRelay:
-    settings = {"host": "localhost", "port": sink.port, "ca": str(sink.ca), "sender": "no-reply@example.org"}
+class PlainSink(socketserver.TCPServer):
+    """A server that knows no STARTTLS and takes whatever it gets."""
+
+    ca = ""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), PlainAnswers)
+        self.port = self.server_address[1]
+        self.commands: list[str] = []
+        self.serving = threading.Thread(target=self.handle_request)
+
+
+class PlainAnswers(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        self.wfile.write(b"220 plain\r\n")
+        for line in self.rfile:
+            command = line[:4].decode().upper()
+            self.server.commands.append(command)
+            self.wfile.write(b"250-plain\r\n250 AUTH PLAIN\r\n" if command == "EHLO" else b"250 Yes\r\n")
+
+
+@pytest.fixture
+def plain_sink() -> Iterator[PlainSink]:
+    with PlainSink() as sink:
+        sink.serving.start()
+        yield sink
+        sink.serving.join(20)
+
+
+def relay(sink: SmtpSink | PlainSink, **changes: object) -> SmtpRelay:
+    settings = {
+        "host": "localhost",
+        "port": sink.port,
+        "ca": str(sink.ca or ""),
+        "sender": "no-reply@example.org",
+    }
     return SmtpRelay(MailSettings.model_validate({**settings, **changes}), Clock())
 
 
@@ -46,9 +83,18 @@ def test_a_certificate_that_nobody_vouches_for_ends_it(smtp_sink: SmtpSink) -> N
     assert smtp_sink.messages == []
 
 
-def test_plain_text_is_never_the_way_out_where_tls_is_asked(smtp_sink: SmtpSink) -> None:
+def test_plain_text_is_never_the_way_out_where_tls_is_asked(plain_sink: SmtpSink) -> None:
+    with pytest.raises(MessageNotSent) as refused:
+        relay(plain_sink, username="relay", password=SecretStr("s3cret")).send(MESSAGE)
+    assert not refused.value.permanent
+    plain_sink.serving.join(20)
+    assert plain_sink.commands == ["EHLO"]
+
+
+def test_a_server_that_wants_tls_gets_no_mail_without(smtp_sink: SmtpSink) -> None:
     with pytest.raises(MessageNotSent):
         relay(smtp_sink, tls="none").send(MESSAGE)
+    assert smtp_sink.messages == []
 
 
 def test_the_password_is_given_after_tls(smtp_sink: SmtpSink) -> None:

@@ -5,9 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.plane.authorization_request import (
+    LONGEST_TARGET,
     SESSION_PARAMETER,
     AuthorizationRequest,
     ReleasePlan,
+    is_form,
+    is_of_step,
     read_request,
     rewritten,
 )
@@ -15,8 +18,8 @@ from gateway.plane.authorization_request import (
 PLAIN = "/auth?client_id=app&redirect_uri=https%3A%2F%2Fapp.example.org%2Fcb&state=s&response_type=code"
 
 
-def read(target: str, body: bytes = b"") -> AuthorizationRequest:
-    request = read_request(target.encode(), body)
+def read(target: str, form: bytes | None = None) -> AuthorizationRequest:
+    request = read_request(target.encode(), form)
     assert request
     return request
 
@@ -74,7 +77,70 @@ def test_what_is_malformed_doubled_or_too_long_is_not_kept(target: str) -> None:
 def test_a_posted_request_is_the_same_as_a_get() -> None:
     path, _, query = PLAIN.partition("?")
     assert read(path, query.encode()) == read(PLAIN)
-    assert read_request(PLAIN.encode(), b"client_id=other") is None
+
+
+@pytest.mark.parametrize("form", [b"", b"client_id=other", b"x=y", PLAIN.partition("?")[2].encode()])
+def test_a_posted_request_with_a_query_is_not_kept(form: bytes) -> None:
+    assert read_request(PLAIN.encode(), form) is None
+
+
+def test_a_posted_request_without_a_form_is_not_kept() -> None:
+    assert read_request(b"/auth", b"") is None
+
+
+@pytest.mark.parametrize("opaque", ["request=ey.J.x", "request_uri=urn:x", "%72equest=ey.J.x"])
+def test_what_stands_beside_a_request_object_is_not_believed(opaque: str) -> None:
+    request = read(f"{PLAIN}&prompt=none&{opaque}")
+    assert not request.is_answered_by("https://app.example.org/cb", "s")
+    assert not request.prompts
+
+
+def test_the_longest_request_is_kept_and_one_byte_more_is_not() -> None:
+    longest = PLAIN + "&x="
+    longest += "y" * (LONGEST_TARGET - len(longest))
+    assert read(longest).target == longest
+    assert read_request(longest.encode() + b"y") is None
+
+
+@pytest.mark.parametrize(
+    ("types", "form"),
+    [
+        ((b"application/x-www-form-urlencoded",), True),
+        ((b"Application/X-WWW-Form-URLencoded; charset=UTF-8",), True),
+        ((b'application/x-www-form-urlencoded;charset="utf-8"',), True),
+        ((b"application/x-www-form-urlencoded; charset=utf-16",), False),
+        ((b"application/x-www-form-urlencoded; charset=ibm037",), False),
+        ((b"multipart/form-data; boundary=x",), False),
+        ((b"text/plain",), False),
+        ((b"application/x-www-form-urlencoded", b"text/plain"), False),
+        ((), False),
+    ],
+)
+def test_a_form_is_what_says_so(types: tuple[bytes, ...], form: bool) -> None:
+    assert is_form(tuple((b"content-TYPE", value) for value in types)) is form
+
+
+def test_a_compressed_form_is_none() -> None:
+    typed = (b"Content-Type", b"application/x-www-form-urlencoded")
+    assert not is_form((typed, (b"Content-Encoding", b"gzip")))
+
+
+@pytest.mark.parametrize(
+    ("target", "fits"),
+    [
+        (b"/realms/r/login-actions/authenticate?client_id=app&tab_id=t", True),
+        (b"/realms/r/login-actions/authenticate?client_id=%61pp", True),
+        (b"/auth/realms/r/login-actions/required-action?client_id=other", False),
+        (b"/realms/r/login-actions/authenticate?tab_id=t", False),
+        (b"/realms/r/login-actions/authenticate", False),
+        (b"/realms/r/login-actions/authenticate?client_id=app&client_id=other", False),
+        (b"/realms/r/login-actions/authenticate?client_id=other&client_id=app", False),
+        (b"/realms/r/broker/upstream/endpoint?client_id=other", True),
+        (b"/sign-in", True),
+    ],
+)
+def test_a_step_of_keycloak_names_the_client_that_is_answered(target: bytes, fits: bool) -> None:
+    assert is_of_step(read(PLAIN), target) is fits
 
 
 def test_an_answer_belongs_by_address_and_state() -> None:
@@ -104,6 +170,10 @@ def test_rewriting_sees_through_spellings(spelling: str) -> None:
 
 @given(st.binary(max_size=300), st.binary(max_size=300))
 def test_no_request_makes_it_fail(target: bytes, body: bytes) -> None:
-    request = read_request(b"/auth?client_id=app&" + target, body)
-    if request:
-        rewritten(request.target, "mark")
+    for request in (
+        read_request(b"/auth?client_id=app&" + target),
+        read_request(b"/auth", b"client_id=app&" + body),
+    ):
+        if request:
+            rewritten(request.target, "mark")
+    is_of_step(read(PLAIN), b"/realms/r/login-actions/x?" + target)

@@ -139,7 +139,9 @@ CASES = [
             b"Remote-User: a\r\nremote-groups: b\r\nX-Original-URL: c\r\nX-Forwarded-For: 6.6.6.6\r\n"
             b"X-Forwarded-Host: evil\r\nX-Forwarded-Proto: http\r\nX-Forwarded-User: d\r\n"
             b"Forwarded: for=6.6.6.6\r\n"
-            b"X-Accel-Redirect: e\r\nX-Sparekey-Location: f\r\nX-Real-IP: 6.6.6.6\r\n",
+            b"X-Accel-Redirect: e\r\nX-Sparekey-Location: f\r\nX-Real-IP: 6.6.6.6\r\n"
+            b"Client-Cert: g\r\nClient-Cert-Chain: h\r\nssl-client-cert: i\r\nX-SSL-Client-S-DN: j\r\n"
+            b"X-Client-Cert-Chain: k\r\nX-Forwarded-Client-Cert: l\r\n",
         ),
         wire(b"GET /t"),
     ),

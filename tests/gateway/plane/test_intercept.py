@@ -97,6 +97,35 @@ def examine(
     return asyncio.run(interception.examine(request, exchange))
 
 
+FORM = (b"Content-Type", b"application/x-www-form-urlencoded")
+ASKED = b"client_id=app&redirect_uri=https%3A%2F%2Fapp.example.org%2Fcb&state=s"
+
+
+@pytest.mark.parametrize(
+    ("method", "query", "headers", "body", "client"),
+    [
+        (b"GET", b"?" + ASKED, (), b"client_id=evil", "app"),
+        (b"POST", b"", (FORM,), ASKED, "app"),
+        (b"POST", b"?" + ASKED, (FORM,), b"", None),
+        (b"POST", b"?" + ASKED, (FORM,), ASKED, None),
+        (b"POST", b"?" + ASKED, (), b"", None),
+        (b"POST", b"", ((b"Content-Type", b"text/plain"),), ASKED, None),
+        (b"PUT", b"?" + ASKED, (), b"", None),
+    ],
+)
+def test_a_request_is_read_where_the_provider_reads_it(
+    interception: Interception,
+    method: bytes,
+    query: bytes,
+    headers: tuple[tuple[bytes, bytes], ...],
+    body: bytes,
+    client: str | None,
+) -> None:
+    exchange = Exchange(method, AUTH.encode() + query, headers, body, 200, (), b"")
+    request = interception._accepted_request(exchange)
+    assert (request.client_id if request else None) == client
+
+
 @pytest.mark.parametrize(
     ("target", "status", "pairs"),
     [

@@ -112,10 +112,11 @@ def test_any_path_is_one_line_of_json(log: Path) -> None:
     assert [line["path"] for line in lines(log)] == [path[:256].decode("latin-1") for path in nasty]
 
 
-def test_references_in_our_own_addresses_are_not_told(log: Path) -> None:
+@pytest.mark.parametrize("side", ["own", "refused"])
+def test_references_in_our_own_addresses_are_not_told(log: Path, side: str) -> None:
     observer = watching(log)
     secret = secrets.token_urlsafe(24)
-    observer.request(Request(time.monotonic(), f"/sparekey/not-me/{secret}/x".encode(), side="own"))
+    observer.request(Request(time.monotonic(), f"/sparekey/not-me/{secret}/x".encode(), side=side))
     observer.flush()
     assert [line["path"] for line in lines(log)] == ["/sparekey/not-me/-/x"]
 

@@ -8,7 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from gateway.plane.authorization_request import AuthorizationRequest, read_request
-from gateway.plane.remembered import FLUSHED_PER_SECOND, KEPT_PER_BROWSER, RememberedRequests
+from gateway.plane.remembered import (
+    FLUSHED_BYTES_PER_SECOND,
+    FLUSHED_PER_SECOND,
+    KEPT_PER_BROWSER,
+    RememberedRequests,
+)
 from gateway.plane.sign_in_metrics import UNSAVED_REQUESTS
 from store.errors import StoreUnavailable
 from store.expiring import Expiring
@@ -96,6 +101,41 @@ def test_memory_is_bounded(expiring: Expiring, executor: ThreadPoolExecutor) -> 
     remembered = RememberedRequests(expiring, executor, most_browsers=3)
     remember(remembered, *((f"browser{number}", request()) for number in range(10)))
     assert len(remembered._local) == 3
+
+
+def test_memory_is_bounded_in_bytes_and_the_oldest_go_first(
+    expiring: Expiring, executor: ThreadPoolExecutor
+) -> None:
+    size = len(request(more="&x=" + "y" * 2000).target)
+    remembered = RememberedRequests(expiring, executor, most_bytes=3 * size)
+    big = [(f"browser{number}", request(more="&x=" + "y" * 2000)) for number in range(5)]
+    remember(remembered, *big)
+    assert list(remembered._local) == ["browser2", "browser3", "browser4"]
+    assert remembered._bytes == 3 * size
+
+
+def test_what_is_old_leaves_memory_when_something_new_comes(
+    expiring: Expiring, executor: ThreadPoolExecutor
+) -> None:
+    now = [0.0]
+    remembered = RememberedRequests(expiring, executor, seconds=lambda: now[0])
+    remember(remembered, ("old", request()), ("both", request("0")))
+    now[0] = 1801
+    remember(remembered, ("both", request("1")), ("new", request()))
+    assert list(remembered._local) == ["both", "new"]
+    assert len(remembered._local["both"]) == 1
+    assert remembered._bytes == 2 * len(request().target)
+
+
+def test_a_flood_of_long_requests_does_not_fill_valkey(
+    expiring: Expiring, executor: ThreadPoolExecutor
+) -> None:
+    remembered = RememberedRequests(expiring, executor, seconds=lambda: 5.0)
+    long = request(more="&x=" + "y" * 3900)
+    flood = FLUSHED_BYTES_PER_SECOND // len(long.target) + 20
+    assert flood < FLUSHED_PER_SECOND
+    remember(remembered, *((f"browser{number}", long) for number in range(flood)))
+    assert 0 < len(expiring.client.keys("*")) * len(long.target) <= FLUSHED_BYTES_PER_SECOND
 
 
 def test_a_flood_does_not_fill_valkey(expiring: Expiring, executor: ThreadPoolExecutor) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.plane import upstream as upstream_module
 from gateway.plane.connection import Connection
+from gateway.plane.observe import REFUSALS
 from gateway.plane.rim import Plane
 from tests.gateway.plane.recorder import OK, PLAIN, Recorded, Recorder
 from tests.gateway.plane.stage import Client, a_client, a_plane, get, on_a_loop, until, wire
@@ -126,6 +127,43 @@ async def test_a_body_that_stops_coming_is_refused_and_cut() -> None:
         await client.send(get(b"/t", LENGTH_3, method=b"POST") + b"a")
         await assert_refused(client, 408)
         await upstream.until(lambda: upstream.endings == ["cut"])
+
+
+@on_a_loop
+async def test_a_body_for_our_own_pages_may_not_come_drop_by_drop() -> None:
+    async with (
+        Recorder() as upstream,
+        a_plane(upstream, timeouts={"body": 0.4}) as plane,
+        a_client(plane) as client,
+    ):
+        await client.send(get(b"/sparekey/reset", b"Content-Length: 5000\r\n", method=b"POST"))
+
+        async def drip() -> None:
+            while True:
+                await client.send(b"a")
+                await asyncio.sleep(0.05)
+
+        dripping = asyncio.create_task(drip())
+        try:
+            await assert_refused(client, 408)
+        finally:
+            dripping.cancel()
+
+
+@on_a_loop
+async def test_a_connection_too_many_is_closed_at_once_and_counted() -> None:
+    before = REFUSALS.labels("connections")._value.get()
+    async with Recorder() as upstream, a_plane(upstream, limits={"connections": 2}) as plane:
+        async with a_client(plane) as first, a_client(plane) as second:
+            assert (await first.asks(get(b"/t"))).status == 200
+            assert (await second.asks(get(b"/t"))).status == 200
+            async with a_client(plane) as third:
+                assert await third.closed()
+            assert (await first.asks(get(b"/t"))).status == 200
+        await until(lambda: not plane._listener._connections)
+        async with a_client(plane) as fourth:
+            assert (await fourth.asks(get(b"/t"))).status == 200
+    assert REFUSALS.labels("connections")._value.get() == before + 1
 
 
 @on_a_loop

@@ -268,7 +268,7 @@ def test_nothing_is_tried_elsewhere_after_a_write(slapd: Slapd, tmp_path: Path) 
     def write_then_read(session: Session) -> None:
         bind(session)
         tried.append(session.server)
-        assert session.clear(slapd.people["alice"].dn, "pwdAccountLockedTime").code == ldap.SUCCESS
+        assert session.write_password(slapd.people["alice"].dn, "Quite-New-Passw0rd-7").code == ldap.SUCCESS
         slapd.freeze()
         session.search(slapd.people["alice"].dn, "(objectClass=*)", ["uid"])
 
