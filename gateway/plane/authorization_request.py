@@ -66,6 +66,11 @@ class AuthorizationRequest:
         return bool(asked) and asked == redirect_uri and self.state == state
 
 
+def may_be_read(target: bytes) -> bool:
+    """Tell, without reading it, whether the target of a GET can be a request that is worth keeping."""
+    return len(target) <= LONGEST_TARGET and b"client_id=" in target and target.isascii()
+
+
 def read_request(target: bytes, form: bytes | None = None) -> AuthorizationRequest | None:
     """Read an authorization request as the identity provider does: by GET the query, by POST the form.
 

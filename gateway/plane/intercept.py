@@ -13,7 +13,7 @@ from typing import TypeVar
 import structlog
 
 from gateway.plane import sign_in_pages
-from gateway.plane.authorization_request import AuthorizationRequest, is_form, read_request
+from gateway.plane.authorization_request import is_form, may_be_read, read_request
 from gateway.plane.decide import Answered, Decider
 from gateway.plane.link import insert_link
 from gateway.plane.observe import new_reference
@@ -119,16 +119,19 @@ class Interception:
 
     async def _examine(self, asked: Asked, exchange: Exchange) -> Verdict:
         browser = self._cookies.browser(asked.headers)
-        request = self._accepted_request(exchange)
-        if request:
-            self._remembered.remember(browser.id, request)
-            if "none" in request.prompts:
-                PROMPT_NONE.inc()
         answer = self._recogniser.answer(exchange)
+        target = self._accepted_target(exchange)
+        request = None
+        if target:
+            self._remembered.remember(browser.id, target)
+            if answer or "prompt=" in target:
+                request = read_request(target.encode("ascii"))
+        if request and "none" in request.prompts:
+            PROMPT_NONE.inc()
         if answer is None and self._recogniser.sets_session(exchange):
             return await self._in_thread(self._decider.miss, exchange.status)
         if answer is None:
-            return self._page(exchange, browser, request)
+            return self._page(exchange, browser, is_remembered=bool(target))
         if request and not request.is_answered_by(answer.redirect_uri, answer.parameters.get("state", "")):
             request = None
         # Only a request that is answered on the spot can have been silent: what is remembered may be made up.
@@ -141,26 +144,27 @@ class Interception:
     async def _in_thread(self, decide: Callable[[_Given], Verdict], given: _Given) -> Verdict:
         return await asyncio.get_running_loop().run_in_executor(self._executor, decide, given)
 
-    def _accepted_request(self, exchange: Exchange) -> AuthorizationRequest | None:
-        """Return the authorization request that this response answers, if the provider took it.
+    def _accepted_target(self, exchange: Exchange) -> str:
+        """Return the authorization request that this response answers, as a GET, if the provider took it.
 
         Security: a refused one is not remembered: anybody can name any client beside any address, and the
         gate asks by client.
         """
         if exchange.status >= 400 or not self._is_authorization(exchange.target):
-            return None
+            return ""
         if exchange.method in {b"GET", b"HEAD"}:
-            return read_request(exchange.target)
+            return exchange.target.decode("ascii") if may_be_read(exchange.target) else ""
         if exchange.method == b"POST" and is_form(exchange.request_headers):
-            return read_request(exchange.target, exchange.request_body)
-        return None
+            posted = read_request(exchange.target, exchange.request_body)
+            return posted.target if posted else ""
+        return ""
 
-    def _page(self, exchange: Exchange, browser: Browser, request: AuthorizationRequest | None) -> Verdict:
+    def _page(self, exchange: Exchange, browser: Browser, *, is_remembered: bool) -> Verdict:
         """Pass what signs nobody in, with the link where it is a page that has a place for it."""
         body = None
         if exchange.response_body and is_page(exchange):
             body = insert_link(exchange.response_body, target=exchange.target, prefix=self._prefix)
-        return Pass(browser.set_cookie if request else (), body)
+        return Pass(browser.set_cookie if is_remembered else (), body)
 
     def _is_authorization(self, target: bytes) -> bool:
         return target.partition(b"?")[0] == self._authorization_path

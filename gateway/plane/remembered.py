@@ -58,23 +58,28 @@ class RememberedRequests:
         self._most_bytes = most_bytes
         self._seconds = seconds
         self._lock = threading.Lock()
-        self._local: OrderedDict[str, tuple[tuple[AuthorizationRequest, float], ...]] = OrderedDict()
-        """By browser, newest first; the browser that was heard last comes last."""
+        self._local: OrderedDict[str, tuple[tuple[str, float], ...]] = OrderedDict()
+        """Targets by browser, newest first; the browser that was heard last comes last. They are read when an
+        answer looks for its request: most never are, and garbage collection passes over bare strings."""
         self._bytes = 0
         self._unflushed: list[Entry] = []
         self._flushing: asyncio.Task[None] | None = None
         self._second = 0
         self._this_second = self._bytes_this_second = 0
 
-    def remember(self, browser: str, request: AuthorizationRequest) -> None:
-        """Keep a request that the identity provider accepted. Called on the event loop; does not wait."""
+    def remember(self, browser: str, target: str) -> None:
+        """Keep a request that the identity provider accepted. Called on the event loop; does not wait.
+
+        Args:
+            target: Path and query of the equivalent GET, ASCII.
+        """
         now = self._seconds()
         with self._lock:
-            self._keep(browser, request, now)
-        value = json.dumps({"target": request.target}).encode()
-        if not self._may_flush(int(now), len(value)):
+            self._keep(browser, target, now)
+        if not self._may_flush(int(now), len(target)):
             UNSAVED_REQUESTS.inc()
             return
+        value = json.dumps({"target": target}).encode()
         self._unflushed.append(Entry(KIND, browser, value, KEPT_PER_BROWSER, LIFETIME))
         if self._flushing is None or self._flushing.done():
             self._flushing = asyncio.get_running_loop().create_task(self._flush())
@@ -97,12 +102,12 @@ class RememberedRequests:
         if self._flushing is not None:
             await self._flushing
 
-    def _keep(self, browser: str, request: AuthorizationRequest, now: float) -> None:
+    def _keep(self, browser: str, target: str, now: float) -> None:
         """Put a request into memory, and let the oldest go where it is too old or there is too much."""
         oldest = now - LIFETIME.total_seconds()
         before = self._local.pop(browser, ())
         young = tuple(kept for kept in before if kept[1] > oldest)
-        after = ((request, now), *young)[:KEPT_PER_BROWSER]
+        after = ((target, now), *young)[:KEPT_PER_BROWSER]
         self._local[browser] = after
         self._bytes += _size(after) - _size(before)
         while self._local:
@@ -112,10 +117,11 @@ class RememberedRequests:
                 break
             self._bytes -= _size(self._local.pop(first))
 
-    def _in_memory(self, browser: str) -> list[AuthorizationRequest]:
+    def _in_memory(self, browser: str) -> list[AuthorizationRequest | None]:
         oldest = self._seconds() - LIFETIME.total_seconds()
         with self._lock:
-            return [request for request, at in self._local.get(browser, ()) if at > oldest]
+            young = [target for target, at in self._local.get(browser, ()) if at > oldest]
+        return [read_request(target.encode("ascii")) for target in young]
 
     def _may_flush(self, second: int, size: int) -> bool:
         if second != self._second:
@@ -136,8 +142,8 @@ class RememberedRequests:
                 log.warning("requests_not_saved", count=len(batch), error=type(error).__name__)
 
 
-def _size(kept: Iterable[tuple[AuthorizationRequest, float]]) -> int:
-    return sum(len(request.target) for request, _ in kept)
+def _size(kept: Iterable[tuple[str, float]]) -> int:
+    return sum([len(target) for target, _ in kept])
 
 
 def _answered(

@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 
 from enforcement.gate import Gate
+from gateway.plane.authorization_request import read_request
 from gateway.plane.decide import Decider
 from gateway.plane.faults import Faults
 from gateway.plane.hold import Holds
@@ -122,7 +123,8 @@ def test_a_request_is_read_where_the_provider_reads_it(
     client: str | None,
 ) -> None:
     exchange = Exchange(method, AUTH.encode() + query, headers, body, 200, (), b"")
-    request = interception._accepted_request(exchange)
+    target = interception._accepted_target(exchange)
+    request = read_request(target.encode()) if target else None
     assert (request.client_id if request else None) == client
 
 

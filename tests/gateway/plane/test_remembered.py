@@ -46,7 +46,7 @@ def executor() -> Iterator[ThreadPoolExecutor]:
 def remember(remembered: RememberedRequests, *made: tuple[str, AuthorizationRequest]) -> None:
     async def run() -> None:
         for browser, each in made:
-            remembered.remember(browser, each)
+            remembered.remember(browser, each.target)
         await remembered.close()
 
     asyncio.run(run())
@@ -58,7 +58,7 @@ def test_a_request_is_found_at_once_and_elsewhere_soon(
     here, there = RememberedRequests(expiring, executor), RememberedRequests(expiring, executor)
 
     async def run() -> None:
-        here.remember("browser", request())
+        here.remember("browser", request().target)
         assert here.matching("browser", CALLBACK, "s") == request()
         assert there.matching("browser", CALLBACK, "s") is None
         await here.close()
