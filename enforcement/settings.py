@@ -2,13 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
-
-class Section(BaseModel):
-    """A settings section: unknown keys are refused, attribute docstrings are descriptions."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+from store.settings import Section
 
 
 class PoliciesSettings(Section):

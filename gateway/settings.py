@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NestedSecretsSettingsSource,
@@ -18,13 +18,7 @@ from pydantic_settings import (
 from enforcement.settings import PoliciesSettings
 from flows.settings import LimitSettings, MessagesSettings
 from idp_plugin.settings import DirectorySettings, IdpSettings
-from store.settings import DatabaseSettings, RedisSettings, VaultSettings
-
-
-class Section(BaseModel):
-    """A settings section: unknown keys are refused, attribute docstrings are descriptions."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+from store.settings import DatabaseSettings, RedisSettings, Section, VaultSettings
 
 
 class TimeoutSettings(Section):
