@@ -15,7 +15,7 @@ from tests.servers.presence import is_ci
 
 GROUPS = {
     "keycloak": ("keycloak", 240),
-    "browser": ("chromium", 180),
+    "browser": ("chromium", 300),
     "postgres": ("postgres", 90),
     "slapd": ("slapd", 90),
 }
@@ -25,8 +25,9 @@ ONE_WORKER = ("keycloak", "browser", "postgres")
 """Groups whose server is started once per worker; every test has a slapd of its own anyway."""
 
 REST = "everything else"
-REST_SECONDS = 240
-WHOLE_SECONDS = 480
+REST_SECONDS = 480
+WHOLE_SECONDS = 720
+"""The wall's clock, two workers: what the conventions allow once every method is in."""
 KEYCLOAK_TIMEOUT = 400
 """Seconds: the first test may wait while Keycloak is built."""
 

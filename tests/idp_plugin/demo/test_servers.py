@@ -24,11 +24,9 @@ def find(demo: RunningDemo, username: str) -> Identity:
     return identity
 
 
-def test_it_starts_in_less_than_two_seconds_and_stops(tmp_path: Path) -> None:
+def test_it_starts_and_stops(tmp_path: Path) -> None:
     base = processes.free_port()
-    began = time.monotonic()
     running = start(base, tmp_path)
-    assert time.monotonic() - began < 2
     application = running.addresses.application
     running.stop()
     with pytest.raises(ConnectionRefusedError):

@@ -153,12 +153,13 @@ def test_a_dead_server_is_passed_over(slapd: Slapd) -> None:
 
 def test_a_frozen_server_is_passed_over_and_then_asked_last(slapd: Slapd, tmp_path: Path) -> None:
     with Slapd(tmp_path / "second", certificates=slapd.certificates) as second:
-        both = servers(slapd, slapd.address, second.address, seconds=1)
+        both = servers(slapd, slapd.address, second.address, seconds=3)
         slapd.freeze()
         assert ask(both).endswith(str(second.tls_port))
         began = time.monotonic()
         assert ask(both).endswith(str(second.tls_port))
-        assert time.monotonic() - began < 0.3
+        # Asked first, the frozen one would cost half of the three seconds again.
+        assert time.monotonic() - began < 1.4
 
 
 def test_a_recovered_server_is_asked_first_again_after_the_cool_down(slapd: Slapd, tmp_path: Path) -> None:
@@ -191,7 +192,7 @@ def test_when_all_are_dead_it_says_so_at_once(slapd: Slapd) -> None:
     began = time.monotonic()
     with pytest.raises(IdpUnavailable):
         ask(servers(slapd))
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 3
 
 
 def test_when_all_are_frozen_the_whole_time_is_not_exceeded(slapd: Slapd) -> None:
@@ -199,7 +200,7 @@ def test_when_all_are_frozen_the_whole_time_is_not_exceeded(slapd: Slapd) -> Non
     began = time.monotonic()
     with pytest.raises(IdpUnavailable):
         ask(servers(slapd, slapd.address, slapd.plain_address, seconds=1))
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 1.9
 
 
 @pytest.mark.parametrize("scheme", ["ldaps", "ldap"])
@@ -219,7 +220,7 @@ def test_a_server_that_drips_does_not_hold_a_bind(tmp_path: Path, scheme: str) -
         began = time.monotonic()
         with pytest.raises(IdpUnavailable):
             ask(Servers((f"{scheme}://127.0.0.1:{port}",), certificates.authority, 0.7))
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < 3
 
 
 def _tls(connection: socket.socket, certificates: Certificates) -> ssl.SSLSocket:
@@ -315,9 +316,10 @@ def _open_files() -> int:
 
 def test_small_messages_are_not_held_back(slapd: Slapd) -> None:
     pool = servers(slapd)
-    ask(pool)
-    began = time.monotonic()
-    for _ in range(10):
+    took = []
+    for _ in range(20):
+        began = time.monotonic()
         ask(pool)
-    # Nagle's algorithm with TLS 1.3 would cost 40 ms each.
-    assert (time.monotonic() - began) / 10 < 0.04
+        took.append(time.monotonic() - began)
+    # Nagle's algorithm with TLS 1.3 would cost 40 ms each time; a busy machine costs it now and then.
+    assert min(took) < 0.04
