@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from idp_plugin.password_rules import PasswordRule
+
 
 @dataclass(frozen=True, slots=True)
 class Subject:
@@ -56,6 +58,8 @@ class Identity:
     privileged: bool = False
     """True where any system that this password opens gives power (S18); unreadable counts as True."""
     password_state: PasswordState = PasswordState.UNKNOWN
+    may_change_password: bool = True
+    """False where the directory forbids this person to change the password ("cannot change")."""
     may_change_password_after: dt.datetime | None = None
     """Aware UTC; None where the password may be changed at once."""
 
@@ -176,6 +180,10 @@ class WriterCapabilities:
     history_length: int | None = None
     old_password_lives: dt.timedelta = dt.timedelta(0)
     """How long the old password may still work after a reset (S19)."""
+    rules: tuple[PasswordRule, ...] = ()
+    """What the directory asks of a new password of this account, see `password_rules`."""
+    clears_must_change: bool = True
+    """Whether a reset leaves no duty to change the password at the next sign-in."""
 
 
 class PasswordWriter(Protocol):
