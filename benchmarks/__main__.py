@@ -5,7 +5,17 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import gate, keycloak_sign_in, machine, sign_in_mix, slow_provider
+from benchmarks import (
+    agent,
+    gate,
+    hashing,
+    indistinguishable,
+    keycloak_sign_in,
+    machine,
+    reset_journey,
+    sign_in_mix,
+    slow_provider,
+)
 from benchmarks.harness import Unfit
 from benchmarks.table import Result
 
@@ -16,6 +26,10 @@ ROWS: dict[str, Callable[[Path], Result]] = {
     "slow": slow_provider.run,
     "keycloak": keycloak_sign_in.run,
     "gate": gate.run,
+    "hashing": hashing.run,
+    "names": indistinguishable.run,
+    "reset": reset_journey.run,
+    "agent": agent.run,
 }
 
 INTRODUCTION = """\

@@ -13,8 +13,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from benchmarks.gateway import Address, Gateway, gateway
 from benchmarks.harness import LOAD_CORE, Service, Unfit
 from benchmarks.table import Result, Target
-from gateway.app import open_database
 from gateway.settings import load as load_settings
+from gateway.stores import open_database
 from tests.servers import keycloak as kc
 from tests.servers.visitor import Visitor, forms
 

@@ -6,6 +6,8 @@ TOML or JSON; `deploy/policies.example.toml` shows every field.
 import datetime as dt
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import (
@@ -18,11 +20,27 @@ from pydantic import (
     model_validator,
 )
 
-Purpose = Literal["reset", "unlock"]
+from enforcement.presets import PRESETS, Preset
+from enforcement.proof import NEVER_FIRST, NEVER_REGISTERED, ProofRule
+
+Purpose = Literal["reset", "unlock", "change"]
 """What somebody who cannot sign in may do here."""
-Kind = Literal["email", "totp", "recovery_codes"]
+Kind = Literal[
+    "email",
+    "mobile_phone",
+    "office_phone",
+    "totp",
+    "passkey",
+    "recovery_codes",
+    "security_questions",
+    "identity",
+    "helpdesk_code",
+]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-COUNTED_ONCE: frozenset[str] = frozenset({"recovery_codes"})
+"""In the order in which strangers are offered them."""
+DEFAULT_KINDS: tuple[Kind, ...] = ("email", "totp", "recovery_codes")
+"""What a rule lists that says nothing: kinds that need nothing but a mail server."""
+COUNTED_ONCE: frozenset[str] = frozenset({"recovery_codes", "security_questions"})
 """Kinds of which several count as one: another list in the same drawer is no other way back in."""
 _Items = TypeVar("_Items", bound=tuple[object, ...])
 
@@ -101,18 +119,36 @@ class Rule(_Part):
     """Shown to the people it applies to."""
     who: Who
     """Whom it is for."""
+    preset: Preset | None = None
+    """A starting point: `nist-800-63b-4`, `asvs-l2` or `azure-ad-2017`; what the rule states itself stays."""
     required: bool = True
     """False excludes these people: they may register, and are never interrupted."""
-    kinds: tuple[Kind, ...] = KINDS
+    kinds: tuple[Kind, ...] = DEFAULT_KINDS
     """Which authenticators count, in the order in which they are offered."""
     register_count: int = Field(default=1, ge=1, le=5, alias="register")
     """How many must be registered."""
-    reset: int = Field(default=1, ge=1, le=2)
-    """How many kinds must be proved in a reset, and to unlock."""
+    reset: int = Field(default=1, ge=1, le=5)
+    """How many kinds must be proved in a reset: so many of those that are listed."""
+    unlock: int | None = Field(default=None, ge=1, le=5)
+    """The same to unlock; left out, as many as in a reset."""
+    reset_kinds: tuple[Kind, ...] = ()
+    """Which kinds prove something in a reset; left out, those of `kinds`."""
+    unlock_kinds: tuple[Kind, ...] = ()
+    """The same to unlock; left out, those of a reset."""
+    change_kinds: tuple[Kind, ...] = ()
+    """The same beside the old password, when an expired one is changed; left out, those of a reset."""
+    weights: dict[Kind, int] = {}
+    """What each proof weighs, 1 where nothing is said."""
+    reset_weight: int = Field(default=0, ge=0, le=50)
+    """What the proofs of a reset or an unlock must weigh together; 0 asks nothing beyond their number."""
+    different_media: bool = True
+    """Whether each proof must come by a medium of its own: two telephones are one."""
     reset_allowed: bool = True
     """Whether these people may reset their password themselves."""
     unlock_allowed: bool = True
     """Whether these people may end a lock of their account themselves, their password untouched."""
+    change_allowed: bool = True
+    """Whether these people may change their password here, expired or not, by the old one."""
     reconfirm_days: int = Field(default=180, ge=0, le=730)
     """After how many days people are asked whether everything is still right; 0 means never."""
     postpone: Postpone = Postpone()
@@ -128,29 +164,46 @@ class Rule(_Part):
 
     model_config = ConfigDict(populate_by_name=True)
 
-    @field_validator("kinds")
+    @model_validator(mode="before")
     @classmethod
-    def _each_once(cls, value: tuple[Kind, ...]) -> tuple[Kind, ...]:
+    def _start_from_preset(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping) or given.get("preset") not in PRESETS:
+            return given
+        return {**PRESETS[given["preset"]], **given}
+
+    @field_validator("kinds", "reset_kinds", "unlock_kinds", "change_kinds")
+    @classmethod
+    def _each_once(cls, value: tuple[Kind, ...], info: ValidationInfo) -> tuple[Kind, ...]:
         if len(set(value)) != len(value):
             raise ValueError("lists a kind twice")
-        return _not_empty(value)
+        return value if info.field_name != "kinds" else _not_empty(value)
+
+    @field_validator("weights")
+    @classmethod
+    def _weigh(cls, value: dict[Kind, int]) -> dict[Kind, int]:
+        if not all(1 <= weight <= 10 for weight in value.values()):
+            raise ValueError("a proof weighs 1 to 10")
+        return value
 
     @field_validator("register_count")
     @classmethod
     def _can_be_registered(cls, value: int, info: ValidationInfo) -> int:
-        kinds = info.data.get("kinds", KINDS)
+        kinds = info.data.get("kinds", DEFAULT_KINDS)
         if COUNTED_ONCE.issuperset(kinds) and value > len(kinds):
             raise ValueError("asks for more than the rule's kinds can give")
         return value
 
-    @field_validator("reset")
-    @classmethod
-    def _can_be_reached(cls, value: int, info: ValidationInfo) -> int:
-        if value > len(info.data.get("kinds", KINDS)):
-            raise ValueError("asks for more kinds than the rule lists")
-        if value > info.data.get("register_count", value):
-            raise ValueError("asks for more than must be registered")
-        return value
+    @model_validator(mode="after")
+    def _can_be_reached(self) -> "Rule":
+        if NEVER_FIRST.issuperset(self.register_kinds):
+            raise ValueError("kinds: security questions never stand alone, because they are easily found out")
+        for purpose, proof in self.proofs.items():
+            if proof.fewest_more((), proof.kinds) is None:
+                raise ValueError(f"{purpose}: these kinds can never be proof enough")
+        reset = self.proofs["reset"]
+        if reset.gates > self.register_count and not NEVER_REGISTERED.intersection(reset.kinds):
+            raise ValueError("reset: asks for more than must be registered")
+        return self
 
     @property
     def register(self) -> int:
@@ -160,15 +213,60 @@ class Rule(_Part):
     @property
     def register_kinds(self) -> tuple[str, ...]:
         """The kinds that may be registered."""
-        return self.kinds
+        return tuple(kind for kind in self.kinds if kind not in NEVER_REGISTERED)
 
     def allows(self, purpose: Purpose) -> bool:
         """Tell whether these people may do this themselves."""
-        return self.unlock_allowed if purpose == "unlock" else self.reset_allowed
+        allowed = {
+            "reset": self.reset_allowed,
+            "unlock": self.unlock_allowed,
+            "change": self.change_allowed,
+        }
+        return allowed[purpose]
+
+    def strengthened(self) -> "Rule":
+        """Return what holds for people whose password gives power, once an operator opened that (S18).
+
+        At least two proofs by different media, no questions and nothing handed out, whatever the rule says
+        itself.
+        """
+
+        def kept(kinds: tuple[Kind, ...]) -> tuple[Kind, ...]:
+            return tuple(kind for kind in kinds if kind not in NEVER_FIRST | NEVER_REGISTERED)
+
+        # Security: where nothing is left of what proves something in a reset, nothing else takes its place.
+        reset = kept(self.reset_kinds or self.kinds)
+        unlock, change = kept(self.unlock_kinds) or reset, kept(self.change_kinds) or reset
+        return self.model_copy(
+            update={
+                "kinds": kept(self.kinds),
+                "reset_kinds": reset,
+                "unlock_kinds": unlock,
+                "change_kinds": change,
+                "reset_allowed": self.reset_allowed and bool(reset),
+                "unlock_allowed": self.unlock_allowed and bool(unlock),
+                "change_allowed": self.change_allowed and bool(change),
+                "different_media": True,
+                "reset": max(self.reset, 2),
+                "unlock": max(self.unlock or self.reset, 2),
+            }
+        )
+
+    @property
+    def proofs(self) -> Mapping[Purpose, ProofRule]:
+        """What must be proved, by purpose; a change asks for the old password besides (S6)."""
+        reset = ProofRule(
+            self.reset_kinds or self.kinds,
+            self.reset,
+            self.reset_weight,
+            tuple(self.weights.items()),
+            self.different_media,
+        )
+        return _proofs(reset, self.unlock_kinds, self.unlock, self.change_kinds)
 
     def proving_kinds(self, purpose: Purpose) -> tuple[str, ...]:
         """Return the kinds that prove something for this purpose; none where it is not allowed."""
-        return self.kinds if self.allows(purpose) else ()
+        return self.proofs[purpose].kinds if self.allows(purpose) else ()
 
     @property
     def trust_delay(self) -> dt.timedelta:
@@ -207,17 +305,26 @@ class Policy(_Part):
         """Whether any rule depends on groups or roles."""
         return any(rule.who.needs_groups for rule in self.rules)
 
+    @property
+    def kinds(self) -> frozenset[str]:
+        """Every kind that any rule lists, for whatever."""
+        return frozenset(
+            kind
+            for rule in self.rules
+            for kind in (*rule.kinds, *rule.reset_kinds, *rule.unlock_kinds, *rule.change_kinds)
+        )
+
     def proving_kinds(self, purpose: Purpose) -> tuple[str, ...]:
-        """Return what every stranger is offered: the union over the rules (S4), in the order of `KINDS`.
+        """Return what strangers are offered first: the union over the rules (S4), in the order of `KINDS`.
 
         Empty where no rule allows it to anybody.
         """
-        offered = {kind for rule in self.rules for kind in rule.proving_kinds(purpose)}
+        offered = {kind for rule in self.rules for kind in rule.proving_kinds(purpose)} - NEVER_FIRST
         return tuple(kind for kind in KINDS if kind in offered)
 
     def most_gates(self, purpose: Purpose) -> int:
         """Return how many gates every stranger is shown: the most that any rule asks (S4)."""
-        return max((rule.reset for rule in self.rules if rule.allows(purpose)), default=1)
+        return max((rule.proofs[purpose].gates for rule in self.rules if rule.allows(purpose)), default=1)
 
     def document(self) -> dict[str, Any]:
         """Return the document as stored: what JSON can hold, every field stated, without its version."""
@@ -229,6 +336,18 @@ def _not_empty(value: _Items) -> _Items:
     if not value:
         raise ValueError("is empty")
     return value
+
+
+# The gate asks at each sign-in, and rules are few.
+@lru_cache(maxsize=1024)
+def _proofs(
+    reset: ProofRule, unlock_kinds: tuple[Kind, ...], unlock: int | None, change_kinds: tuple[Kind, ...]
+) -> Mapping[Purpose, ProofRule]:
+    return {
+        "reset": reset,
+        "unlock": replace(reset, kinds=unlock_kinds or reset.kinds, gates=unlock or reset.gates),
+        "change": replace(reset, kinds=change_kinds or reset.kinds, gates=1, weight=0),
+    }
 
 
 def load(text: str) -> Policy:

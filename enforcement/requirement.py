@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from enforcement.policy import COUNTED_ONCE, Purpose, Rule
+from enforcement.proof import NEVER_REGISTERED
 from store.authenticators import Authenticator
 from store.gate_facts import GateFacts
 
@@ -94,7 +95,7 @@ def gap(rule: Rule, facts: Facts, *, now: dt.datetime) -> Gap:
     kinds = {one.kind for one in counted}
     stale = {one.kind for one in counted if is_stale(rule, one, now=now)}
     return Gap(
-        missing_kinds=tuple(kind for kind in rule.kinds if more and kind not in kinds),
+        missing_kinds=tuple(kind for kind in rule.register_kinds if more and kind not in kinds),
         more=more,
         stale=tuple(kind for kind in rule.kinds if kind in stale),
         registered=len(counted),
@@ -110,15 +111,20 @@ def is_stale(rule: Rule, authenticator: _Dated, *, now: dt.datetime) -> bool:
 def usable(
     rule: Rule, facts: Facts, purpose: Purpose, *, now: dt.datetime
 ) -> tuple[RegisteredAuthenticator, ...]:
-    """Return what proves something now: of the rule's kinds, trusted, not suspended."""
+    """Return what proves something now: of the purpose's kinds, trusted, not suspended."""
     if facts.frozen or not rule.allows(purpose):
         return ()
-    return tuple(one for one in facts.registered if _counts(rule, one) and one.trusted_from <= now)
+    kinds = rule.proving_kinds(purpose)
+    return tuple(
+        one for one in facts.registered if one.kind in kinds and not one.suspended and one.trusted_from <= now
+    )
 
 
 def may_prove(rule: Rule, facts: Facts, purpose: Purpose, *, now: dt.datetime) -> bool:
     """Tell whether enough kinds prove something now to pass every gate."""
-    return len({one.kind for one in usable(rule, facts, purpose, now=now)}) >= rule.reset
+    proof = rule.proofs[purpose]
+    kinds = {one.kind for one in usable(rule, facts, purpose, now=now)} | NEVER_REGISTERED
+    return rule.allows(purpose) and not facts.frozen and proof.fewest_more((), kinds) is not None
 
 
 def _counts(rule: Rule, authenticator: RegisteredAuthenticator) -> bool:
@@ -126,7 +132,7 @@ def _counts(rule: Rule, authenticator: RegisteredAuthenticator) -> bool:
 
 
 def _lacking(rule: Rule, counted: list[RegisteredAuthenticator]) -> int:
-    # Each gate of a reset asks for another kind, so two of one kind may still be too few.
-    kinds = {one.kind for one in counted}
+    # Each proof of a reset is of another kind, so two of one kind may still be too few.
+    kinds = frozenset(one.kind for one in counted)
     number = len([one for one in counted if one.kind not in COUNTED_ONCE]) + len(kinds & COUNTED_ONCE)
-    return max(rule.register_count - number, rule.reset - len(kinds), 0)
+    return max(rule.register_count - number, rule.proofs["reset"].lacking(kinds, rule.register_kinds), 0)

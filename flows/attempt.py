@@ -8,8 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from enforcement.policy import Purpose
+from enforcement.proof import ProofRule
+from flows.known_device import KnownDevice
 from flows.records import Records
 from idp_plugin.base import Subject, WriterCapabilities
+from idp_plugin.password_rules import AccountNames
 from store.expiring import Expiring
 
 _REFERENCE_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
@@ -56,6 +59,12 @@ class Challenge:
     sent_at: dt.datetime
     expires_at: dt.datetime
     spent: bool = False
+    way: str = ""
+    """The channel by which a code was asked for; empty where nothing is sent."""
+    destination: str = field(default="", repr=False)
+    """As typed, for kinds that ask for the whole of it; whoever's it is is found out by the queue."""
+    asked: str = field(default="", repr=False)
+    """What `Kind.ask` returned."""
     sent_to: tuple[str, ...] = ()
     """Authenticators to which the code really left: written by the queue, empty for decoys."""
 
@@ -97,6 +106,8 @@ class Attempt:
     """Keyed digest of the normalised identifier: what visible limits count (S5)."""
     browser: str = field(repr=False)
     """Digest of the browser's secret: only that browser's proofs count (S15)."""
+    device: KnownDevice | None = None
+    """The known device that it was started on (S5)."""
     started_at: dt.datetime
     expires_at: dt.datetime
     answers_allowed: int
@@ -106,6 +117,10 @@ class Attempt:
     policy_kinds: tuple[str, ...]
     """Which kinds strangers are offered: those of all rules together (S4)."""
 
+    signed_in: bool = False
+    """Begun by somebody who is signed in, to change their password: the old one is all that is proved."""
+    moved_from: tuple[str, ...] = ()
+    """Digests of the browsers in which it was begun and does not go on any more (S15)."""
     resolved: bool = False
     """Whether the name was looked up; the pages never wait for it."""
     subject: Subject | None = None
@@ -113,13 +128,15 @@ class Attempt:
     person_id: str | None = None
     epoch: int = 0
     """The person's epoch when looked up; a finished change raises it and voids all older attempts."""
-    own_gates: int = 0
+    own_rule: ProofRule | None = None
+    """What the person's own rule asks; None until the look-up, and for decoys."""
     own_kinds: tuple[str, ...] = ()
+    """Kinds that the person can prove something with now."""
     display_name: str = field(default="", repr=False)
     locale: str = ""
     """The person's language as the directory states it: BCP 47, or empty."""
-    names: tuple[str, ...] = field(default=(), repr=False)
-    """What the new password may not be: user name, mail name, names."""
+    names: AccountNames = field(default=AccountNames(), repr=False)
+    """What the new password may not contain."""
     capabilities: WriterCapabilities | None = None
     """What the directory promises about this account's passwords, read after the first proof."""
 
@@ -139,6 +156,32 @@ class Attempt:
         return self.person_id is None
 
     @property
+    def is_on_known_device(self) -> bool:
+        """Whether it was started on a device that is known for the very person that the name means now."""
+        return self.device is not None and self.device.person_id == self.person_id
+
+    @property
+    def counted_as(self) -> str:
+        """What visible limits count: the typed text, or the known device for it (S5)."""
+        return f"device:{self.device.id}:{self.typed}" if self.device else self.typed
+
+    @property
+    def counted_person(self) -> str:
+        """What silent limits count: the person, apart from the person's own devices.
+
+        A decoy's answers are counted as often as a person's, for nobody.
+        """
+        if self.person_id is None:
+            return f"decoy:{self.typed}"
+        device = self.device if self.is_on_known_device else None
+        return f"{self.person_id}:device:{device.id}" if device else self.person_id
+
+    @property
+    def counted_besides(self) -> str:
+        """What silent limits count besides, over all known devices of the person; empty for strangers."""
+        return devices_of(self.person_id) if self.person_id and self.is_on_known_device else ""
+
+    @property
     def finished(self) -> bool:
         """Whether the attempt has an outcome."""
         return bool(self.outcome)
@@ -146,15 +189,20 @@ class Attempt:
     @property
     def gates(self) -> int:
         """How many proofs are needed: the policy's most until the first proof, then the person's own."""
-        return self.own_gates if self.proofs else self.policy_gates
+        if not self.proofs or self.own_rule is None:
+            return self.policy_gates
+        return len(self.proofs) + (self.own_rule.fewest_more(self._proved, self.own_kinds) or 0)
 
     @property
     def kinds(self) -> tuple[str, ...]:
         """Kinds that may be asked for now, in the policy's order; no kind proves twice."""
-        if not self.proofs:
+        if not self.proofs or self.own_rule is None:
             return self.policy_kinds
-        proved = {proof.kind for proof in self.proofs}
-        return tuple(kind for kind in self.own_kinds if kind not in proved)
+        return self.own_rule.next_kinds(self._proved, self.own_kinds)
+
+    @property
+    def _proved(self) -> frozenset[str]:
+        return frozenset(proof.kind for proof in self.proofs)
 
     @property
     def attempts_left(self) -> int:
@@ -168,12 +216,21 @@ class Attempt:
             return Stage.DONE
         if self.outcome or not self.attempts_left:
             return Stage.OVER
-        if self.proofs and len(self.proofs) >= self.gates:
+        if self.signed_in or (self.own_rule and self.proofs and self.own_rule.is_enough(self._proved)):
             # Security: an attempt to unlock never reaches the stage that writes a password, nor the reverse.
             return Stage.UNLOCK if self.purpose == "unlock" else Stage.NEW_PASSWORD
         if self.challenge and not self.challenge.spent:
             return Stage.PROVE
         return Stage.CHOOSE
+
+    def moved_to(self, browser: str) -> "Attempt":
+        """Return the attempt as another browser's, given as its digest.
+
+        Security: a proof counts in the browser that gave it (S15). Whoever only reads somebody's mail would
+        otherwise take over what the person has proved so far.
+        """
+        left = tuple(each for each in (*self.moved_from, self.browser) if each != browser)
+        return replace(self, browser=browser, moved_from=left, proofs=())
 
     def with_proof(self, proof: Proof) -> "Attempt":
         """Return the attempt with one more proof and its challenge spent."""
@@ -198,6 +255,11 @@ class Attempts:
     def change(self, attempt_id: str, function: Callable[[Attempt], Attempt]) -> Attempt:
         """Apply a pure function to the newest facts; see `Records.change`."""
         return self._records.change(attempt_id, function)
+
+
+def devices_of(person_id: str) -> str:
+    """Return what all known devices of a person are counted as together."""
+    return f"{person_id}:devices"
 
 
 def new_id() -> str:

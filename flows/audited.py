@@ -46,4 +46,36 @@ AUDITED: Mapping[Purpose, Audited] = {
         unknown=AuditAction.UNLOCK_OUTCOME_UNKNOWN,
         code=MessageKind.UNLOCK_CODE,
     ),
+    "change": Audited(
+        started=AuditAction.CHANGE_ATTEMPT_STARTED,
+        limit_reached=AuditAction.CHANGE_LIMIT_REACHED,
+        proof_given=AuditAction.CHANGE_PROOF_GIVEN,
+        proof_refused=AuditAction.CHANGE_PROOF_REFUSED,
+        refused=AuditAction.CHANGE_ATTEMPT_REFUSED,
+        failed=AuditAction.CHANGE_PASSWORD_FAILED,
+        unknown=AuditAction.CHANGE_OUTCOME_UNKNOWN,
+        code=MessageKind.CHANGE_CODE,
+    ),
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordAudited:
+    """The words of a journey that sets a password."""
+
+    written: AuditAction
+    refused: AuditAction
+    """Ours or the directory's rules said no."""
+    sessions_ended: AuditAction
+
+
+RESET_AUDITED = PasswordAudited(
+    written=AuditAction.RESET_PASSWORD_WRITTEN,
+    refused=AuditAction.RESET_PASSWORD_REFUSED,
+    sessions_ended=AuditAction.RESET_SESSIONS_ENDED,
+)
+CHANGE_AUDITED = PasswordAudited(
+    written=AuditAction.CHANGE_PASSWORD_WRITTEN,
+    refused=AuditAction.CHANGE_PASSWORD_REFUSED,
+    sessions_ended=AuditAction.CHANGE_SESSIONS_ENDED,
+)

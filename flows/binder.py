@@ -1,12 +1,11 @@
 """Writes a binding whose code was right: one transaction, everything that it rests on read again."""
 
 import datetime as dt
-from collections.abc import Sequence
 from dataclasses import replace
 
 from enforcement.requirement import Facts, gap
-from flows.authenticators import email_address, recovery_codes, totp
-from flows.binding import require_not_shared, require_room, trusted_from, voided_sets
+from flows.authenticators.base import Accepted, Kinds
+from flows.binding import require_not_shared, require_room, trusted_from
 from flows.errors import AttemptExpired, NotPossible, Refused, UnusableAddress
 from flows.member import Member
 from flows.pending import Question
@@ -14,19 +13,23 @@ from flows.standing import Standing
 from store.audit import AuditAction
 from store.authenticators import Authenticator
 from store.database import Database, Transaction
-from store.vault import Vault
 
 
 class Binder:
     """Binds what was proved."""
 
-    def __init__(self, *, database: Database, vault: Vault, lost_waits: dt.timedelta) -> None:
+    def __init__(self, *, database: Database, kinds: Kinds, lost_waits: dt.timedelta) -> None:
         self._database = database
-        self._vault = vault
+        self._kinds = kinds
         self._lost_waits = lost_waits
 
     def bind(
-        self, member: Member, standing: Standing, question: Question, answer: str, now: dt.datetime
+        self,
+        member: Member,
+        standing: Standing,
+        question: Question,
+        accepted: Accepted,
+        now: dt.datetime,
     ) -> Authenticator:
         """Bind what a question was about.
 
@@ -34,7 +37,7 @@ class Binder:
             member: Who, and what their sign-in states.
             standing: As read when the answer came.
             question: Answered rightly and closed.
-            answer: The right one; an app's time step is used up with it.
+            accepted: The right answer, and what is kept.
             now: Aware UTC time.
 
         Raises:
@@ -47,11 +50,9 @@ class Binder:
             if not transaction.spent.spend("question", question.id, now=now):
                 raise AttemptExpired
             standing = _read_again(transaction, standing, question, now)
-            voided = _voided(standing, question)
-            added = self._add(transaction, member, standing, question, now)
-            if question.kind == "totp":
-                step = totp.matching_step(question.secret_bytes, answer, now)
-                transaction.authenticators.use_step(added.id, step or 0)
+            voided = self._voided(standing, question)
+            added = self._add(transaction, member, (standing, question), accepted.kept, now)
+            self._kinds[question.kind].bound(transaction, added, accepted.answer, now=now)
             for authenticator_id in voided:
                 transaction.authenticators.remove(authenticator_id)
             own = transaction.authenticators.of(standing.person.id)
@@ -64,19 +65,20 @@ class Binder:
         self,
         transaction: Transaction,
         member: Member,
-        standing: Standing,
-        question: Question,
+        asked: tuple[Standing, Question],
+        kept: bytes,
         now: dt.datetime,
     ) -> Authenticator:
-        voided = _voided(standing, question)
+        standing, question = asked
+        voided = self._voided(standing, question)
         require_room(question.kind, [each for each in standing.own if each.id not in voided])
         mine = {(each.kind, each.secret) for each in standing.own}
-        if (question.kind, question.secret_bytes) in mine:
+        if (question.kind, kept) in mine:
             raise UnusableAddress("registered")
         return transaction.authenticators.add(
             standing.person.id,
             question.kind,
-            _kept(question),
+            kept,
             now=now,
             trusted_from=trusted_from(
                 standing.binding_rule,
@@ -87,29 +89,20 @@ class Binder:
                 lost_waits=self._lost_waits,
             ),
             provenance="self",
-            lookup=self._lookups(transaction, standing, question)[0],
+            lookup=self._lookup(transaction, standing, question.kind, kept),
         )
 
-    def _lookups(self, transaction: Transaction, standing: Standing, question: Question) -> Sequence[str]:
-        if question.kind != "email":
-            return ("",)
-        lookups = email_address.lookups(self._vault, question.secret_bytes.decode())
-        require_not_shared(transaction, lookups, standing.binding_rule)
-        return lookups
+    def _lookup(self, transaction: Transaction, standing: Standing, kind: str, kept: bytes) -> str:
+        lookups = self._kinds[kind].lookups(kept)
+        if not lookups:
+            return ""
+        require_not_shared(transaction, kind, lookups, standing.binding_rule)
+        return lookups[0]
 
-
-def _voided(standing: Standing, question: Question) -> tuple[str, ...]:
-    """Return the ids of what goes when this comes."""
-    if question.kind == recovery_codes.NAME:
-        return tuple(each.id for each in voided_sets(standing.own, proved=standing.has_proved))
-    return (question.replaces,) if question.replaces else ()
-
-
-def _kept(question: Question) -> bytes:
-    """Return what is kept of what was asked about: of recovery codes only digests."""
-    if question.kind == recovery_codes.NAME:
-        return recovery_codes.secret_of(question.secret_bytes.decode().split())
-    return question.secret_bytes
+    def _voided(self, standing: Standing, question: Question) -> tuple[str, ...]:
+        """Return the ids of what goes when this comes."""
+        voided = self._kinds[question.kind].voids(standing.own, proved=standing.has_proved)
+        return (*(each.id for each in voided), *((question.replaces,) if question.replaces else ()))
 
 
 def _read_again(

@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Sequence
 
 from enforcement.policy import Rule
-from flows.authenticators import email_address, recovery_codes
+from flows.authenticators import email_address
 from flows.errors import UnusableAddress
 from idp_plugin.base import Identity
 from store.authenticators import Authenticator
@@ -13,6 +13,8 @@ from store.database import Transaction
 LOST_WAITS = dt.timedelta(hours=24)
 """How long a binding waits at least that skips the proof of existing methods, whatever the policy says."""
 MOST_OF_ONE_KIND = 5
+HANDED_OUT = "registration_code"
+"""Where an authenticator comes from that was bound with a code of the helpdesk's."""
 
 
 def trusted_from(
@@ -80,20 +82,11 @@ def require_room(kind: str, own: Sequence[Authenticator]) -> None:
         raise UnusableAddress("too_many")
 
 
-def voided_sets(own: Sequence[Authenticator], *, proved: bool) -> tuple[Authenticator, ...]:
-    """Return the earlier sets of recovery codes that go when a new one comes.
-
-    Without a proof of an existing method only those that are used up: a thief voids nobody's paper (S1).
-    """
-    sets = [each for each in own if each.kind == recovery_codes.NAME]
-    return tuple(each for each in sets if proved or recovery_codes.is_used_up(each))
-
-
-def require_not_shared(transaction: Transaction, lookups: Sequence[str], rule: Rule) -> None:
-    """Check that not too many other people registered the same mailbox (S2).
+def require_not_shared(transaction: Transaction, kind: str, lookups: Sequence[str], rule: Rule) -> None:
+    """Check that not too many other people registered the same address or number (S2).
 
     Raises:
         UnusableAddress: `shared`.
     """
-    if transaction.authenticators.shared_by("email", lookups) >= rule.people_per_address:
+    if transaction.authenticators.shared_by(kind, lookups) >= rule.people_per_address:
         raise UnusableAddress("shared")

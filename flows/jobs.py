@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from flows.journey import DELIVER, RESOLVE
+from flows.late_writes import JOB as LATE_WRITE
+from flows.late_writes import LateWrites
 from flows.messaging import dispatch as dispatching
 from flows.messaging.dispatch import Dispatch
 from flows.password_write import END_SESSIONS, PasswordWrite
@@ -21,6 +23,7 @@ def register_all(
     recovery_code_jobs: RecoveryCodeJobs,
     password_write: PasswordWrite,
     unlocking: Unlocking,
+    late_writes: LateWrites,
     dispatch: Dispatch,
 ) -> None:
     """Register every job; whoever enqueues or works must have called it."""
@@ -36,5 +39,6 @@ def register_all(
     jobs.register(USED, recovery_code_jobs.used)
     jobs.register(END_SESSIONS, end_sessions)
     jobs.register(END_LOCK, end_lock)
+    jobs.register(LATE_WRITE, late_writes.try_again, retries=3)
     # It puts itself back on the queue where the mail server does not take a message.
     jobs.register(dispatching.JOB, dispatch.deliver, retries=2)

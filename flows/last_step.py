@@ -13,11 +13,13 @@ from typing import NoReturn, TypeVar
 import structlog
 
 from enforcement.policy import Rule
-from flows.attempt import Attempt, Attempts, Outcome, Stage
+from enforcement.proof import ProofRule
+from flows.attempt import Attempt, Attempts, Outcome, Stage, devices_of
 from flows.audited import Audited
 from flows.eligibility import Eligibility
-from flows.errors import AttemptExpired, Failed, NotPossible, Unavailable, WrongStage
+from flows.errors import AttemptExpired, Failed, NotPossible, NotReachable, Unavailable, WrongStage
 from flows.notifications import Recipient, recipient
+from flows.throttle import Throttle
 from idp_plugin.base import Identity, Subject
 from idp_plugin.errors import IdpError, IdpUnavailable, NotPermitted
 from store.audit import AuditAction, Detail
@@ -67,6 +69,7 @@ class LastStep:
         Raises:
             NotPossible: The attempt is over.
             AttemptExpired: The person's recovery data changed since the look-up.
+            NotReachable: Nothing could be changed now; the attempt and its proof stay.
         """
         try:
             self._confirm(attempt, now)
@@ -74,7 +77,10 @@ class LastStep:
         except NotPossible as error:
             self._refuse(attempt, error.why, now)
             raise
-        except (Unavailable, IdpError):
+        except (Unavailable, IdpUnavailable) as error:
+            # Now, and not after one more code was spent for nothing.
+            raise NotReachable from error
+        except IdpError:
             # It is asked again before anything is written.
             return attempt
 
@@ -124,9 +130,10 @@ class LastStep:
         except (Unavailable, StoreUnavailable) as error:
             self._give_back(claimed)
             raise Unavailable from error
-        if rule.reset > len(claimed.proofs):
-            # The policy became stricter meanwhile: one more proof (S17).
-            self._give_back(claimed, own_gates=rule.reset)
+        asked = rule.proofs[claimed.purpose]
+        if not claimed.signed_in and not asked.is_enough({proof.kind for proof in claimed.proofs}):
+            # The policy became stricter meanwhile: more is to be proved (S17).
+            self._give_back(claimed, own_rule=asked)
             raise WrongStage
         return identity, rule
 
@@ -191,13 +198,24 @@ class LastStep:
             )
             return None
 
+    def _forget_limits(self, claimed: Attempt, throttle: Throttle) -> None:
+        # Security: a thief who knows the password could otherwise change it for new guesses of the rest.
+        if not claimed.proofs:
+            return
+        person = person_of(claimed)
+        throttle.succeeded(
+            {claimed.typed, claimed.counted_as},
+            {person, claimed.counted_person, devices_of(person)},
+            claimed.purpose,
+        )
+
     def _finish(self, attempt: Attempt, outcome: Outcome) -> None:
         self._attempts.change(attempt.id, lambda facts: replace(facts, outcome=outcome))
 
-    def _give_back(self, claimed: Attempt, own_gates: int = 0) -> None:
+    def _give_back(self, claimed: Attempt, own_rule: ProofRule | None = None) -> None:
         def give_back(facts: Attempt) -> Attempt:
-            gates = max(facts.own_gates, own_gates)
-            return replace(facts, claimed_at=None, claims=facts.claims + 1, own_gates=gates)
+            asked = own_rule or facts.own_rule
+            return replace(facts, claimed_at=None, claims=facts.claims + 1, own_rule=asked)
 
         self._attempts.change(claimed.id, give_back)
 

@@ -49,6 +49,8 @@ class Registered:
     suspended: bool = False
     left: int | None = None
     """Recovery codes that were not used yet; None for other kinds."""
+    proves_alone: bool = True
+    """Whether it can be asked for before something is changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,54 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
+class NewApp:
+    """A new seed waits for its first code."""
+
+    secret_base32: str = field(repr=False)
+    uri: str = field(repr=False)
+    """`otpauth://…` for the QR code."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewCodes:
+    """New recovery codes wait until the person says that they are saved; none of them works before."""
+
+    codes: tuple[str, ...] = field(repr=False)
+    """Like `K7QM4-W2XP9-DT3AB`."""
+    voids_earlier: bool
+    """Whether earlier codes stop working as soon as these are saved."""
+    made_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewPasskey:
+    """A device is to make a passkey."""
+
+    options: str
+    """For `navigator.credentials.create`, as JSON; bytes in Base64url."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewQuestions:
+    """Security questions are to be chosen and answered."""
+
+    count: int
+    topics: tuple[str, ...]
+    """Names of those that come with Sparekey."""
+    further: tuple[str, ...]
+    """The organisation's, in words."""
+    own: bool
+    """Whether the person may write one."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewIdentity:
+    """The person is to sign in elsewhere."""
+
+    provider: str
+
+
+@dataclass(frozen=True, slots=True)
 class Pending:
     """An answer is awaited."""
 
@@ -83,27 +133,9 @@ class Pending:
     """Where the code went; for an address that is being bound, the address itself. Empty for an app."""
     sent_at: dt.datetime
     expires_at: dt.datetime
-
-
-@dataclass(frozen=True, slots=True)
-class PendingTotp:
-    """A new seed waits to be confirmed."""
-
-    id: str
-    secret_base32: str = field(repr=False)
-    uri: str = field(repr=False)
-    """`otpauth://…` for the QR code."""
-    expires_at: dt.datetime
-
-
-@dataclass(frozen=True, slots=True)
-class PendingCodes:
-    """New recovery codes wait until the person says that they are saved; none of them works before."""
-
-    id: str
-    codes: tuple[str, ...] = field(repr=False)
-    """Like `K7QM4-W2XP9-DT3AB`."""
-    voids_earlier: bool
-    """Whether earlier codes stop working as soon as these are saved."""
-    made_at: dt.datetime
-    expires_at: dt.datetime
+    way: str = ""
+    """The channel by which a code left; empty where none did."""
+    asked: str = field(default="", repr=False)
+    """What `Kind.ask` returned, for a proof."""
+    shown: object | None = field(default=None, repr=False)
+    """What `Kind.shown` returned, for a binding: `NewApp`, `NewCodes`, …"""

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from pydantic import TypeAdapter
@@ -81,6 +81,16 @@ class Notices:
         link = self._stops.link(Stop(recipient.person_id, now, reference))
         draft = self._render.in_language(recipient.locale).password_reset(
             name=recipient.name, at=now, stop_link=link, reference=reference, certain=certain
+        )
+        return self._post(recipient, draft, reference)
+
+    def password_not_everywhere(
+        self, recipient: Recipient, *, targets: Sequence[str], now: dt.datetime, reference: str
+    ) -> int:
+        """Tell where a new password does not work after all; returns how many messages."""
+        link = self._stops.link(Stop(recipient.person_id, now, reference))
+        draft = self._render.in_language(recipient.locale).password_not_everywhere(
+            name=recipient.name, targets=targets, at=now, stop_link=link, reference=reference
         )
         return self._post(recipient, draft, reference)
 

@@ -4,21 +4,35 @@
 """
 
 import datetime as dt
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
 import structlog
 
 from enforcement.policy import Rule
+from flows.alarms import Alarms
 from flows.attempt import Attempt, Stage
-from flows.audited import AUDITED
+from flows.audited import AUDITED, RESET_AUDITED, Audited, PasswordAudited
 from flows.eligibility import Eligibility, too_young
-from flows.errors import NotPossible, OutcomeIsUnknown, PasswordNotWritten, WeakPassword
+from flows.errors import NotPossible, OutcomeIsUnknown, PasswordNotWritten, Unavailable, WeakPassword
 from flows.last_step import LastStep, account_of, person_of
+from flows.late_writes import LateWrites
 from flows.notifications import Notices
-from flows.password_policy import Finding, check, refusals
+from flows.passwords.finding import Finding, broken, refusals
+from flows.passwords.rules import PasswordRules
+from flows.passwords.suggestion import Suggestion, suggest
 from flows.throttle import Throttle
-from idp_plugin.base import Identity, IdpSessions, PasswordWriter, Subject, WriterCapabilities
+from flows.unlock import END_LOCK
+from idp_plugin.base import (
+    AccountLocks,
+    Identity,
+    IdpSessions,
+    PasswordWriter,
+    Subject,
+    TargetResult,
+    WriterCapabilities,
+)
 from idp_plugin.errors import IdpError, OutcomeUnknown, PasswordRefused, RefusalReason
 from store.audit import AuditAction, Detail
 from store.database import Database
@@ -38,6 +52,8 @@ class Finished:
     """Sessions at the identity provider that remain; None where it could not be told."""
     notices: int
     """How many messages tell about it."""
+    targets: tuple[TargetResult, ...] = ()
+    """What each target did; empty where there is but one."""
 
 
 class PasswordWrite(LastStep):
@@ -51,9 +67,15 @@ class PasswordWrite(LastStep):
         jobs: Jobs,
         eligibility: Eligibility,
         writer: PasswordWriter,
+        late_writes: LateWrites,
+        rules: PasswordRules,
         sessions: IdpSessions,
         notices: Notices,
         throttle: Throttle,
+        alarms: Alarms,
+        locks: AccountLocks | None = None,
+        audited: Audited = AUDITED["reset"],
+        password_audited: PasswordAudited = RESET_AUDITED,
     ) -> None:
         super().__init__(
             database=database,
@@ -61,24 +83,58 @@ class PasswordWrite(LastStep):
             eligibility=eligibility,
             stage=Stage.NEW_PASSWORD,
             spent_as="password",
-            audited=AUDITED["reset"],
+            audited=audited,
         )
+        self._password_audited = password_audited
         self._jobs = jobs
         self._writer = writer
+        self._late_writes = late_writes
+        self._rules = rules
         self._sessions = sessions
         self._notices = notices
         self._throttle = throttle
+        self._alarms = alarms
+        self._locks = locks
 
     def findings(self, attempt: Attempt, candidate: str) -> tuple[Finding, ...]:
-        """Return what our rules say of a candidate for the attempt's account."""
-        return check(candidate, names=attempt.names, capabilities=self._capabilities(attempt))
+        """Return what the rules say of a candidate for the attempt's account, as it is typed."""
+        return self._rules.findings(candidate, names=attempt.names, capabilities=self._capabilities(attempt))
+
+    def suggest(self, attempt: Attempt) -> Suggestion | None:
+        """Return a password that the rules accept for the attempt's account; it is kept nowhere."""
+        return suggest(lambda candidate: not broken(self.findings(attempt, candidate)))
+
+    def refuse_weak(self, attempt: Attempt, new: str, now: dt.datetime) -> None:
+        """Apply every rule to a submitted password, before anything is claimed.
+
+        Raises:
+            WeakPassword: With the findings that do not hold.
+            Unavailable: Nobody can tell whether it leaked, and the settings then accept none.
+        """
+        judgement = self._rules.judge(new, names=attempt.names, capabilities=self._capabilities(attempt))
+        if judgement.broken:
+            raise WeakPassword(judgement.broken)
+        if not judgement.unasked:
+            return
+        self._record(attempt, AuditAction.PASSWORD_BREACHES_UNASKED, now, {"why": judgement.unasked})
+        if self._rules.settings.breaches.unavailable == "refuse":
+            raise Unavailable
 
     def run(self, attempt: Attempt, new: str, now: dt.datetime) -> Finished:
         """Write a password that our own rules accept; raises as `Reset.set_password`."""
+        return self._run(attempt, new, lambda account: self._writer.set_password(account, new), now)
+
+    def _run(
+        self,
+        attempt: Attempt,
+        new: str,
+        write: Callable[[Subject], tuple[TargetResult, ...]],
+        now: dt.datetime,
+    ) -> Finished:
         claimed = self._claim(attempt, now)
         identity, rule = self._read_again(claimed, now)
         try:
-            self._writer.set_password(account_of(claimed), new)
+            targets = self._write_in_turn(claimed, new, write)
         except OutcomeUnknown as error:
             self._unknown(claimed, identity, rule, now)
             raise OutcomeIsUnknown from error
@@ -86,7 +142,19 @@ class PasswordWrite(LastStep):
             if isinstance(error, PasswordRefused):
                 self._refused(claimed, error, now)
             self._not_done(claimed, error, now, PasswordNotWritten)
-        return self._written(claimed, identity, rule, now)
+        return self._written(claimed, identity, rule, now, targets)
+
+    def _write_in_turn(
+        self, claimed: Attempt, new: str, write: Callable[[Subject], tuple[TargetResult, ...]]
+    ) -> tuple[TargetResult, ...]:
+        account = account_of(claimed)
+        return self._late_writes.write(
+            account,
+            new,
+            lambda: write(account),
+            person_id=person_of(claimed),
+            reference=claimed.reference,
+        )
 
     def end_sessions_again(self, subject: Subject) -> None:
         """Run the job: end every session once more; an error means that the queue tries again."""
@@ -99,7 +167,7 @@ class PasswordWrite(LastStep):
             raise NotPossible(never) from error
         self._give_back(claimed)
         detail = {"reasons": " ".join(sorted(error.reasons))}
-        self._record(claimed, AuditAction.RESET_PASSWORD_REFUSED, now, detail)
+        self._record(claimed, self._password_audited.refused, now, detail)
         raise WeakPassword(refusals(error.reasons)) from error
 
     def _unknown(self, claimed: Attempt, identity: Identity, rule: Rule, now: dt.datetime) -> None:
@@ -109,16 +177,37 @@ class PasswordWrite(LastStep):
         self._end_sessions(claimed, now)
         self._notify(claimed, identity, rule, now, certain=False)
 
-    def _written(self, claimed: Attempt, identity: Identity, rule: Rule, now: dt.datetime) -> Finished:
+    def _written(
+        self,
+        claimed: Attempt,
+        identity: Identity,
+        rule: Rule,
+        now: dt.datetime,
+        targets: tuple[TargetResult, ...],
+    ) -> Finished:
+        detail = {f"target:{each.target}": each.outcome.value for each in targets}
         self._afterwards("finish", claimed, lambda: self._finish(claimed, "written"))
         self._afterwards(
-            "audit", claimed, lambda: self._close(claimed, AuditAction.RESET_PASSWORD_WRITTEN, now)
+            "audit", claimed, lambda: self._close(claimed, self._password_audited.written, now, **detail)
         )
+        self._afterwards("limits", claimed, lambda: self._forget_limits(claimed, self._throttle))
         self._afterwards(
-            "limits", claimed, lambda: self._throttle.succeeded(claimed.typed, person_of(claimed))
+            "alarm",
+            claimed,
+            lambda: self._alarms.password_set(identity, now=now, reference=claimed.reference),
         )
+        self._end_lock(claimed)
         sessions_left = self._end_sessions(claimed, now)
-        return Finished(sessions_left, self._notify(claimed, identity, rule, now, certain=True))
+        return Finished(sessions_left, self._notify(claimed, identity, rule, now, certain=True), targets)
+
+    def _end_lock(self, claimed: Attempt) -> None:
+        """End the provider's own lock: it would refuse the new password that the directory takes."""
+        subject, locks = claimed.subject, self._locks
+        if locks is None or subject is None:
+            return
+        if self._afterwards("provider lock", claimed, lambda: locks.clear(subject)) is None:
+            body = {"source": subject.source, "id": subject.id}
+            self._afterwards("provider lock again", claimed, lambda: self._jobs.enqueue(END_LOCK, body))
 
     def _end_sessions(self, claimed: Attempt, now: dt.datetime) -> int | None:
         subject = claimed.subject or account_of(claimed)
@@ -136,7 +225,7 @@ class PasswordWrite(LastStep):
         self._afterwards(
             "sessions audit",
             claimed,
-            lambda: self._record(claimed, AuditAction.RESET_SESSIONS_ENDED, now, detail),
+            lambda: self._record(claimed, self._password_audited.sessions_ended, now, detail),
         )
         return left
 

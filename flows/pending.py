@@ -7,6 +7,7 @@ from typing import Literal
 
 from flows import verification_code
 from flows.attempt import new_id, new_reference
+from flows.authenticators.base import Waiting
 from flows.errors import AttemptExpired, CodeExpired, WrongCode
 from flows.member import Member
 from flows.records import Records
@@ -32,6 +33,10 @@ class Question:
     kind: str
     secret: str = field(default="", repr=False)
     """For a binding what is to be bound, in hexadecimal."""
+    way: str = ""
+    """The channel by which a code left; empty where none did."""
+    asked: str = field(default="", repr=False)
+    """For a proof what `Kind.ask` returned."""
     authenticator_id: str = ""
     """For a proof what is to be proved."""
     code_digest: str = field(default="", repr=False)
@@ -69,6 +74,8 @@ class Questions:
         now: dt.datetime,
         sends_code: bool,
         secret: bytes = b"",
+        way: str = "",
+        asked: str = "",
         authenticator_id: str = "",
         lost: bool = False,
         replaces: str = "",
@@ -89,6 +96,8 @@ class Questions:
             session=self._vault.digest(member.session, "portal session"),
             kind=kind,
             secret=secret.hex(),
+            way=way,
+            asked=asked,
             authenticator_id=authenticator_id,
             code_digest=self._digest(code, question_id, kind) if code else "",
             asked_at=now,
@@ -131,6 +140,15 @@ class Questions:
         stored = question.code_digest
         return verification_code.matches(
             self._vault, answer, stored, bound_to=question.id, kind=question.kind
+        )
+
+    def waiting(self, question: Question) -> Waiting:
+        """Return a binding as its kind sees it."""
+        return Waiting(
+            question.id,
+            question.secret_bytes,
+            question.asked_at,
+            lambda answer: bool(question.code_digest) and self.matches(question, answer),
         )
 
     def wrong(self, question: Question) -> WrongCode:

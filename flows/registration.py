@@ -6,19 +6,13 @@ from collections.abc import Iterator, Sequence
 
 from enforcement.grace import Postponement, may_postpone
 from enforcement.requirement import Facts, gap
-from flows.authenticators import email_address, recovery_codes, totp
-from flows.authenticators.registry import Kinds
+from flows.authenticators import email_address
+from flows.authenticators.base import Accepted, Kind, Kinds, Prepared, Wish
 from flows.binder import Binder
-from flows.binding import (
-    LOST_WAITS,
-    require_not_shared,
-    require_room,
-    require_usable_address,
-    voided_sets,
-)
-from flows.errors import AttemptExpired, ProofRequired, Refused, UnusableAddress, WrongStage
+from flows.binding import LOST_WAITS, require_usable_address
+from flows.errors import ProofRequired, Refused, UnusableAddress, WrongStage
 from flows.freezing import Freezing
-from flows.member import Member, Pending, PendingCodes, PendingTotp, Registered, Status
+from flows.member import Member, Pending, Registered, Status
 from flows.messaging.asked import Asked, browser_of
 from flows.messaging.dispatch import Dispatch
 from flows.messaging.message import MessageKind
@@ -32,10 +26,9 @@ from flows.throttle import Throttle, address_block
 from idp_plugin.base import Identity
 from store.audit import AuditAction
 from store.authenticators import Authenticator
-from store.database import Database
-from store.vault import Vault
+from store.database import Database, Transaction
 
-__all__ = ["Member", "Pending", "PendingCodes", "PendingTotp", "Registered", "Registration", "Status"]
+__all__ = ["Member", "Pending", "Registered", "Registration", "Status"]
 
 
 class Registration:
@@ -45,7 +38,6 @@ class Registration:
         self,
         *,
         database: Database,
-        vault: Vault,
         standings: Standings,
         kinds: Kinds,
         questions: Questions,
@@ -56,19 +48,16 @@ class Registration:
         render: Render,
         notices: Notices,
         limits: LimitSettings,
-        organisation: str,
         sign_in_domains: Sequence[str] = (),
         lost_waits: dt.timedelta = LOST_WAITS,
     ) -> None:
         """Take the parts.
 
         Args:
-            organisation: The name that an authenticator app shows.
             sign_in_domains: See `MessagesSettings.sign_in_domains`.
             lost_waits: See `binding.LOST_WAITS`; only the demo sets another.
         """
         self._database = database
-        self._vault = vault
         self._standings = standings
         self._kinds = kinds
         self._questions = questions
@@ -79,9 +68,8 @@ class Registration:
         self._render = render
         self._notices = notices
         self._limits = limits
-        self._organisation = organisation
         self._sign_in_domains = tuple(sign_in_domains)
-        self._binder = Binder(database=database, vault=vault, lost_waits=lost_waits)
+        self._binder = Binder(database=database, kinds=kinds, lost_waits=lost_waits)
 
     def status(self, member: Member, *, now: dt.datetime) -> Status:
         """Return what a person has, and what the policy asks."""
@@ -106,23 +94,40 @@ class Registration:
             display_name=identity.display_name if identity else "",
         )
 
-    def begin_email(
+    def ways(self, kind: str) -> tuple[str, ...]:
+        """Return the channels by which a code of this kind can come, the usual one first."""
+        return self._kinds[kind].ways
+
+    def suggestions(self, member: Member, kind: str) -> tuple[str, ...]:
+        """Return what the directory knows of the person that may be bound, in full.
+
+        Raises:
+            Unavailable: It does not answer.
+        """
+        identity = self._standings.identity(member)
+        return self._kinds[kind].suggestions(identity) if identity else ()
+
+    def begin(
         self,
         member: Member,
-        address: str,
+        kind: str,
+        typed: str = "",
         *,
         now: dt.datetime,
+        way: str = "",
         lost: bool = False,
         replaces: str = "",
         asked_from: str = "",
         agent: str = "",
     ) -> Pending:
-        """Send a code to an address that is to be bound.
+        """Begin to bind something; for kinds that are sent, send a code to what is to be bound.
 
         Args:
             member: Who.
-            address: As typed.
+            kind: One of the policy's.
+            typed: The address or number as typed; empty for kinds that ask for nothing.
             now: Aware UTC time.
+            way: Channel by which the code is to come; empty means the kind's first.
             lost: "I can use none of these any more": no proof is asked, and the new one waits (S1).
             replaces: Id of the authenticator that goes when this one comes; never with `lost`.
             asked_from: The client's address, told in the message as its block.
@@ -132,94 +137,54 @@ class Registration:
             UnusableAddress: With `why`.
             ProofRequired: Something usable is registered, and was not proved in this session.
             TooSoon: Another code was asked for just now.
-            TooManyAttempts: This hour's codes are used up, for the person or for the address.
+            TooManyAttempts: This hour's codes are used up, for the person or for the destination.
             NotPossible: `frozen` or `not_covered`.
             Unavailable: The directory does not answer.
         """
         standing = self._standings.read(member, now)
-        with self._audited_refusal(standing, now):
-            standing.require_kind("email")
+        with self._audited_refusal(standing, now), self._database.reading() as transaction:
+            standing.require_kind(kind)
             standing.require_proof(lost=lost, replaces=replaces)
-            parsed = email_address.parse(address)
-            self._require_usable(member, standing, parsed, replaces)
-        self._throttle.code_to_destination(email_address.lookups(self._vault, parsed)[0], now)
-        self._throttle.code(f"person:{standing.person.id}", "bind", now)
+            wish = self._wish(transaction, member, standing, replaces, typed=typed, way=way)
+            prepared = self._kinds[kind].prepare(wish, now=now)
+        self._count(standing, kind, prepared, now)
         question, code = self._questions.ask(
             member,
             "bind",
-            "email",
+            kind,
             now=now,
-            sends_code=True,
-            secret=parsed.encode(),
+            sends_code=bool(prepared.way),
+            secret=prepared.secret,
+            way=prepared.way,
             lost=lost,
             replaces=replaces,
         )
-        asked = Asked(now, address_block(asked_from) if asked_from else "", browser_of(agent))
-        self._send(question, code, parsed, standing.person.id, asked, locale=member.locale)
-        return self._shown(question)
+        if code:
+            asked = Asked(now, address_block(asked_from) if asked_from else "", browser_of(agent))
+            self._send(question, code, prepared, standing.person.id, asked, locale=member.locale)
+        return self._shown(member, standing, question)
 
-    def begin_totp(
-        self, member: Member, *, now: dt.datetime, lost: bool = False, replaces: str = ""
-    ) -> PendingTotp:
-        """Make a seed for an authenticator app; raises as `begin_email`."""
-        standing = self._standings.read(member, now)
-        with self._audited_refusal(standing, now):
-            standing.require_kind("totp")
-            standing.require_proof(lost=lost, replaces=replaces)
-            require_room("totp", standing.without(replaces))
-        question, _ = self._questions.ask(
-            member,
-            "bind",
-            "totp",
-            now=now,
-            sends_code=False,
-            secret=totp.new_seed(),
-            lost=lost,
-            replaces=replaces,
-        )
-        return self._shown_totp(member, question)
-
-    def begin_recovery_codes(self, member: Member, *, now: dt.datetime, lost: bool = False) -> PendingCodes:
-        """Make recovery codes, to be shown until they are saved; raises as `begin_email`."""
-        standing = self._standings.read(member, now)
-        with self._audited_refusal(standing, now):
-            standing.require_kind(recovery_codes.NAME)
-            standing.require_proof(lost=lost)
-            voided = voided_sets(standing.own, proved=standing.has_proved)
-            require_room(recovery_codes.NAME, [each for each in standing.own if each not in voided])
-        question, _ = self._questions.ask(
-            member,
-            "bind",
-            recovery_codes.NAME,
-            now=now,
-            sends_code=False,
-            secret="\n".join(recovery_codes.new_codes()).encode(),
-            lost=lost,
-        )
-        return self._shown_codes(member, question)
-
-    def pending(
-        self, member: Member, pending_id: str, *, now: dt.datetime
-    ) -> Pending | PendingTotp | PendingCodes:
+    def pending(self, member: Member, pending_id: str, *, now: dt.datetime) -> Pending:
         """Return an open binding or proof again, for a page that is shown anew.
 
         Raises:
             AttemptExpired: None such, or over.
             CodeExpired: Too old.
+            NotPossible: `frozen` or `not_covered`.
         """
         question = self._questions.read(member, pending_id, now=now)
         if question.purpose == "prove":
             return self._step_up.shown(member, question, now)
-        match question.kind:
-            case "totp":
-                return self._shown_totp(member, question)
-            case recovery_codes.NAME:
-                return self._shown_codes(member, question)
-            case _:
-                return self._shown(question)
+        return self._shown(member, self._standings.read(member, now), question)
 
     def confirm(self, member: Member, pending_id: str, answer: str, *, now: dt.datetime) -> Registered:
-        """Check the code and bind what was begun; tell every address of the person.
+        """Check the answer and bind what was begun; tell every address of the person.
+
+        Args:
+            member: Who.
+            pending_id: Which binding.
+            answer: As typed; for what is shown until it is saved, empty: asking is the answer.
+            now: Aware UTC time.
 
         Raises:
             WrongCode: With `attempts_left`.
@@ -234,21 +199,11 @@ class Registration:
         standing = self._standings.read(member, now)
         standing.require_kind(question.kind)
         standing.require_proof(lost=question.lost, replaces=question.replaces)
-        if not self._is_right(question, answer, now):
+        kept = self._kinds[question.kind].kept(self._questions.waiting(question), answer, now=now)
+        if kept is None:
             self._record(standing.person.id, AuditAction.REGISTRATION_CODE_REFUSED, question, now)
             raise self._questions.wrong(question)
-        return self._bind(member, standing, question, answer, now)
-
-    def confirm_saved(self, member: Member, pending_id: str, *, now: dt.datetime) -> Registered:
-        """Bind recovery codes that the person has saved; raises as `confirm`, but never `WrongCode`."""
-        question = self._questions.read(member, pending_id, now=now, purpose="bind")
-        # Security: anything else is bound by an answer.
-        if question.kind != recovery_codes.NAME:
-            raise AttemptExpired
-        standing = self._standings.read(member, now)
-        standing.require_kind(question.kind)
-        standing.require_proof(lost=question.lost)
-        return self._bind(member, standing, question, "", now)
+        return self._bind(member, standing, question, Accepted(kept, answer), now)
 
     def prove_begin(
         self,
@@ -256,6 +211,7 @@ class Registration:
         authenticator_id: str,
         *,
         now: dt.datetime,
+        way: str = "",
         asked_from: str = "",
         agent: str = "",
     ) -> Pending:
@@ -266,8 +222,11 @@ class Registration:
             TooSoon: Another code was asked for just now.
             TooManyAttempts: This hour's codes are used up.
             NotPossible: `frozen`.
+            Unavailable: The directory is needed for this one and does not answer.
         """
-        return self._step_up.begin(member, authenticator_id, now=now, asked_from=asked_from, agent=agent)
+        return self._step_up.begin(
+            member, authenticator_id, now=now, way=way, asked_from=asked_from, agent=agent
+        )
 
     def prove_confirm(self, member: Member, pending_id: str, answer: str, *, now: dt.datetime) -> None:
         """Check the answer to `prove_begin`.
@@ -364,23 +323,50 @@ class Registration:
         """Freeze ("This was not me"); only ever called for a POST. True if the reference was good."""
         return self._freezing.stop(reference, now=now)
 
-    def _require_usable(self, member: Member, standing: Standing, address: str, replaces: str) -> None:
-        identity = self._standings.identity(member)
-        own = standing.without(replaces)
-        require_usable_address(address, identity, own, self._sign_in_domains)
-        with self._database.reading() as transaction:
-            require_not_shared(
-                transaction, email_address.lookups(self._vault, address), standing.binding_rule
-            )
+    def _wish(
+        self,
+        transaction: Transaction,
+        member: Member,
+        standing: Standing,
+        replaces: str,
+        *,
+        typed: str = "",
+        way: str = "",
+    ) -> Wish:
+        identity = self._standings.identity_if_possible(member)
+        return Wish(
+            typed=typed,
+            way=way,
+            person_id=standing.person.id,
+            username=identity.username if identity else member.subject.id,
+            identity=lambda: identity or self._standings.identity(member),
+            own=standing.without(replaces),
+            rule=standing.binding_rule,
+            has_proved=standing.has_proved,
+            transaction=transaction,
+        )
+
+    def _count(self, standing: Standing, kind: str, prepared: Prepared, now: dt.datetime) -> None:
+        if not prepared.way:
+            return
+        shared = self._kinds[kind].lookups(prepared.secret)
+        self._throttle.code_to_destination(shared[0], now)
+        self._throttle.code(f"person:{standing.person.id}", "bind", now)
 
     def _bind(
-        self, member: Member, standing: Standing, question: Question, answer: str, now: dt.datetime
+        self,
+        member: Member,
+        standing: Standing,
+        question: Question,
+        accepted: Accepted,
+        now: dt.datetime,
     ) -> Registered:
         # Security: nothing is bound while the person's other addresses cannot be told of it (S1).
         reached = recipient(standing.person.id, self._standings.identity(member), standing.own)
         self._questions.close(question)
-        added = self._binder.bind(member, standing, question, answer, now)
-        if added.kind == recovery_codes.NAME and voided_sets(standing.own, proved=standing.has_proved):
+        added = self._binder.bind(member, standing, question, accepted, now)
+        is_renewed = self._kind(question).voids(standing.own, proved=standing.has_proved)
+        if is_renewed and self._kind(question).left(added.secret) is not None:
             self._notices.recovery_codes_renewed(reached, now=now, reference=question.reference)
         else:
             self._notices.method_added(reached, method=added.kind, now=now, reference=question.reference)
@@ -389,44 +375,40 @@ class Registration:
             self._step_up.give(member)
         return self._registered(added)
 
-    def _is_right(self, question: Question, answer: str, now: dt.datetime) -> bool:
-        if question.kind == "totp":
-            return totp.matching_step(question.secret_bytes, answer, now) is not None
-        return self._questions.matches(question, answer)
+    def _kind(self, question: Question) -> Kind:
+        return self._kinds[question.kind]
 
     def _send(
-        self, question: Question, code: str, address: str, person_id: str, asked: Asked, *, locale: str
+        self,
+        question: Question,
+        code: str,
+        prepared: Prepared,
+        person_id: str,
+        asked: Asked,
+        *,
+        locale: str,
     ) -> None:
         draft = self._render.in_language(locale).registration_code(
             code, minutes=self._limits.code_minutes, asked=asked, reference=question.reference
         )
-        message = draft.to(address, MessageKind.REGISTRATION_CODE, question.reference)
+        message = draft.to(
+            prepared.destination, MessageKind.REGISTRATION_CODE, question.reference, channel=prepared.way
+        )
         self._dispatch.post(message, person_id=person_id, until=question.expires_at)
 
-    def _shown(self, question: Question) -> Pending:
-        address = question.secret_bytes.decode()
-        return Pending(question.id, question.kind, address, question.asked_at, question.expires_at)
-
-    def _shown_totp(self, member: Member, question: Question) -> PendingTotp:
-        identity = self._standings.identity_if_possible(member)
-        uri = totp.uri(
-            question.secret_bytes,
-            account=identity.username if identity else member.subject.id,
-            organisation=self._organisation,
-        )
-        return PendingTotp(question.id, totp.base32(question.secret_bytes), uri, question.expires_at)
-
-    def _shown_codes(self, member: Member, question: Question) -> PendingCodes:
+    def _shown(self, member: Member, standing: Standing, question: Question) -> Pending:
+        kind = self._kind(question)
         with self._database.reading() as transaction:
-            person = transaction.people.by_subject(member.subject.source, member.subject.id)
-            own = transaction.authenticators.of(person.id) if person else ()
-        voided = voided_sets(own, proved=self._step_up.is_given(member))
-        return PendingCodes(
-            id=question.id,
-            codes=tuple(question.secret_bytes.decode().split()),
-            voids_earlier=any(not recovery_codes.is_used_up(each) for each in voided),
-            made_at=question.asked_at,
-            expires_at=question.expires_at,
+            wish = self._wish(transaction, member, standing, question.replaces)
+            shown = kind.shown(self._questions.waiting(question), wish)
+        return Pending(
+            question.id,
+            question.kind,
+            kind.destination(question.secret_bytes),
+            question.asked_at,
+            question.expires_at,
+            question.way,
+            shown=shown,
         )
 
     def _registered(self, authenticator: Authenticator) -> Registered:
@@ -439,11 +421,8 @@ class Registration:
             provenance=authenticator.provenance,
             number=authenticator.number,
             suspended=authenticator.suspended_at is not None,
-            left=(
-                recovery_codes.left(authenticator.secret)
-                if authenticator.kind == recovery_codes.NAME
-                else None
-            ),
+            left=self._kinds[authenticator.kind].left(authenticator.secret),
+            proves_alone=self._kinds[authenticator.kind].may_be_first,
         )
 
     def _suggestions(self, identity: Identity | None, own: Sequence[Authenticator]) -> tuple[str, ...]:

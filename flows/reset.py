@@ -3,10 +3,11 @@
 import datetime as dt
 
 from flows.attempt import Attempt, Stage
-from flows.errors import WeakPassword, WrongStage
+from flows.errors import WrongStage
 from flows.journey import Journey, Parts
-from flows.password_policy import Finding, broken
 from flows.password_write import Finished, PasswordWrite
+from flows.passwords.finding import Finding
+from flows.passwords.suggestion import Suggestion
 
 
 class Reset(Journey):
@@ -17,14 +18,22 @@ class Reset(Journey):
         self._password_write = password_write
 
     def findings(self, attempt: Attempt, candidate: str) -> tuple[Finding, ...]:
-        """Return what our rules say of a candidate password, as it is typed.
+        """Return what the rules say of a candidate password, as it is typed.
 
         Raises:
             WrongStage: Not everything is proved yet.
         """
-        if attempt.stage is not Stage.NEW_PASSWORD:
-            raise WrongStage
+        self._at_its_stage(attempt)
         return self._password_write.findings(attempt, candidate)
+
+    def suggest(self, attempt: Attempt) -> Suggestion | None:
+        """Return a password made up by chance that the rules accept, or None where they accept none.
+
+        Raises:
+            WrongStage: Not everything is proved yet.
+        """
+        self._at_its_stage(attempt)
+        return self._password_write.suggest(attempt)
 
     def set_password(self, attempt_id: str, new: str, *, browser: str, now: dt.datetime) -> Finished:
         """Write the new password: findings, claim, re-read, write, end sessions, notices, audit.
@@ -39,7 +48,11 @@ class Reset(Journey):
             OutcomeIsUnknown: It may or may not have been written; the attempt is over.
         """
         attempt = self.read(attempt_id, browser=browser, now=now)
-        refused = broken(self.findings(attempt, new))
-        if refused:
-            raise WeakPassword(refused)
+        self._at_its_stage(attempt)
+        self._password_write.refuse_weak(attempt, new, now)
         return self._password_write.run(attempt, new, now)
+
+    @staticmethod
+    def _at_its_stage(attempt: Attempt) -> None:
+        if attempt.stage is not Stage.NEW_PASSWORD:
+            raise WrongStage

@@ -9,12 +9,14 @@ import structlog
 
 from flows.attempt import Attempt, Attempts, Challenge, Stage
 from flows.audited import AUDITED
+from flows.authenticators.base import Kind, Kinds
 from flows.eligibility import Eligibility, Eligible
 from flows.errors import AttemptExpired
 from flows.messaging.asked import Asked
 from flows.messaging.dispatch import Dispatch
 from flows.messaging.render import Render
-from flows.password_policy import names_of
+from flows.moving import Moves
+from flows.passwords.names import account_names
 from flows.throttle import Throttle
 from idp_plugin.errors import IdpError
 from store.authenticators import Authenticator
@@ -33,17 +35,21 @@ class ResetJobs:
         database: Database,
         expiring: Expiring,
         eligibility: Eligibility,
+        kinds: Kinds,
         throttle: Throttle,
         dispatch: Dispatch,
         render: Render,
+        moves: Moves,
         clock: Callable[[], dt.datetime],
     ) -> None:
         self._database = database
         self._attempts = Attempts(expiring)
         self._eligibility = eligibility
+        self._kinds = kinds
         self._throttle = throttle
         self._dispatch = dispatch
         self._render = render
+        self._moves = moves
         self._clock = clock
 
     def resolve(self, body: Mapping[str, Any]) -> None:
@@ -61,7 +67,7 @@ class ResetJobs:
         challenge = attempt.challenge
         if challenge is None or not self._is_due(attempt, challenge, body["digest"]):
             return
-        receivers = self._receivers(attempt, challenge.kind)
+        receivers = self._receivers(attempt, challenge.kind, challenge.destination)
         if receivers and self._mark(attempt, challenge, receivers):
             self._post(attempt, challenge, receivers, body)
 
@@ -81,18 +87,26 @@ class ResetJobs:
             return False
         return challenge.code_digest == digest and challenge.expires_at > self._clock()
 
-    def _receivers(self, attempt: Attempt, kind: str) -> tuple[Authenticator, ...]:
+    def _receivers(self, attempt: Attempt, name: str, destination: str) -> tuple[Authenticator, ...]:
         """Return the usable authenticators that the person's silent budget still reaches (S5)."""
-        now = self._clock()
-        person_id = attempt.person_id or ""
+        now, kind = self._clock(), self._kinds[name]
         with self._database.reading() as transaction:
-            usable = self._eligibility.usable(transaction, attempt, kind, now)
-        receivers = tuple(
-            each for each in usable if self._throttle.code_to_person(person_id, attempt.purpose, now)
-        )
+            usable = self._eligibility.usable(transaction, attempt, name, now)
+        if kind.asks_destination:
+            usable = tuple(each for each in usable if kind.is_destination(each.secret, destination))
+        receivers = tuple(each for each in usable if self._may_get(attempt, kind, each, now))
         if len(receivers) < len(usable):
             self._record_limit(attempt, now)
         return receivers
+
+    def _may_get(self, attempt: Attempt, kind: Kind, receiver: Authenticator, now: dt.datetime) -> bool:
+        return self._throttle.code_to_person(
+            attempt.person_id or "",
+            attempt.purpose,
+            now,
+            destination=next(iter(kind.lookups(receiver.secret)), ""),
+            known=attempt.is_on_known_device,
+        )
 
     def _mark(self, attempt: Attempt, challenge: Challenge, receivers: tuple[Authenticator, ...]) -> bool:
         """Note who gets the code before it leaves: only what was sent can prove anything."""
@@ -123,10 +137,14 @@ class ResetJobs:
             name=attempt.display_name,
             minutes=round((challenge.expires_at - challenge.sent_at).total_seconds() / 60),
             asked=Asked.from_json(body["asked"]),
+            link=self._moves.link(attempt, challenge, now=self._clock()),
             reference=attempt.reference,
         )
         for receiver in receivers:
-            message = draft.to(receiver.secret.decode(), AUDITED[attempt.purpose].code, attempt.reference)
+            destination = self._kinds[challenge.kind].destination(receiver.secret)
+            message = draft.to(
+                destination, AUDITED[attempt.purpose].code, attempt.reference, channel=challenge.way
+            )
             self._dispatch.post(message, person_id=attempt.person_id, until=challenge.expires_at)
 
     def _record_limit(self, attempt: Attempt, now: dt.datetime) -> None:
@@ -152,9 +170,9 @@ def _resolved(facts: Attempt, eligible: Eligible | None) -> Attempt:
         account=eligible.identity.account,
         person_id=eligible.person.id,
         epoch=eligible.person.epoch,
-        own_gates=eligible.rule.reset,
+        own_rule=eligible.rule.proofs[facts.purpose],
         own_kinds=eligible.kinds,
         display_name=eligible.identity.display_name,
         locale=eligible.identity.locale,
-        names=names_of(eligible.identity),
+        names=account_names(eligible.identity),
     )

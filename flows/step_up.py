@@ -2,9 +2,9 @@
 
 import datetime as dt
 
+from flows.authenticators.base import Kinds
 from flows.authenticators.base import Question as KindQuestion
-from flows.authenticators.registry import Kinds
-from flows.errors import AttemptExpired, CodeExpired, NotPossible
+from flows.errors import AttemptExpired, CodeExpired, NotPossible, Unavailable
 from flows.member import Member, Pending
 from flows.messaging.asked import Asked, browser_of
 from flows.messaging.dispatch import Dispatch
@@ -14,6 +14,8 @@ from flows.pending import Question, Questions
 from flows.recovery_code_jobs import USED, body_of_use
 from flows.settings import LimitSettings
 from flows.throttle import Throttle, address_block
+from idp_plugin.base import Directory, Identity
+from idp_plugin.errors import IdpError
 from store.audit import AuditAction
 from store.authenticators import Authenticator
 from store.database import Database
@@ -31,6 +33,7 @@ class StepUp:
         self,
         *,
         database: Database,
+        directory: Directory,
         expiring: Expiring,
         jobs: Jobs,
         questions: Questions,
@@ -41,6 +44,7 @@ class StepUp:
         limits: LimitSettings,
     ) -> None:
         self._database = database
+        self._directory = directory
         self._expiring = expiring
         self._jobs = jobs
         self._questions = questions
@@ -59,19 +63,32 @@ class StepUp:
         self._expiring.put(_STORED_AS, _key(member), b"given", ttl=COUNTS_FOR)
 
     def begin(
-        self, member: Member, authenticator_id: str, *, now: dt.datetime, asked_from: str, agent: str
+        self,
+        member: Member,
+        authenticator_id: str,
+        *,
+        now: dt.datetime,
+        asked_from: str,
+        agent: str,
+        way: str = "",
     ) -> Pending:
         """Ask for a proof of one authenticator; raises as `Registration.prove_begin`."""
         authenticator = self._usable(member, authenticator_id, now)
         kind = self._kinds[authenticator.kind]
-        if kind.is_sent:
+        way = way if way in kind.ways else next(iter(kind.ways), "")
+        if way:
             self._throttle.code(f"person:{authenticator.person_id}", "prove", now)
+        with self._database.reading() as transaction:
+            nothing = _asked("", "", "", authenticator)
+            asked_for = kind.ask(nothing, transaction, now=now)
         question, code = self._questions.ask(
             member,
             "prove",
             kind.name,
             now=now,
-            sends_code=kind.is_sent,
+            sends_code=bool(way),
+            way=way,
+            asked=asked_for,
             authenticator_id=authenticator_id,
         )
         if code:
@@ -105,10 +122,18 @@ class StepUp:
 
     def _shown(self, question: Question, authenticator: Authenticator) -> Pending:
         masked = self._kinds[question.kind].mask(authenticator.secret)
-        return Pending(question.id, question.kind, masked, question.asked_at, question.expires_at)
+        return Pending(
+            question.id,
+            question.kind,
+            masked,
+            question.asked_at,
+            question.expires_at,
+            question.way,
+            question.asked,
+        )
 
     def _prove(self, question: Question, authenticator: Authenticator, answer: str, now: dt.datetime) -> bool:
-        asked = KindQuestion(question.id, question.code_digest, lambda: (authenticator,))
+        asked = _asked(question.id, question.code_digest, question.asked, authenticator)
         with self._database.transaction(commit_on=(CodeExpired,)) as transaction:
             proved = bool(self._kinds[question.kind].prove(asked, answer, transaction, now=now))
             transaction.audit.record(
@@ -128,9 +153,19 @@ class StepUp:
             raise AttemptExpired
         if person.frozen_at is not None:
             raise NotPossible("frozen")
-        if not authenticator.usable(now):
+        # Security: a step-up is one proof alone, which some kinds never are.
+        kind = self._kinds[authenticator.kind]
+        if not authenticator.usable(now) or not kind.may_be_first:
+            raise AttemptExpired
+        if not kind.holds(authenticator.secret, lambda: self._identity(member)):
             raise AttemptExpired
         return authenticator
+
+    def _identity(self, member: Member) -> Identity | None:
+        try:
+            return self._directory.get(member.subject)
+        except IdpError as error:
+            raise Unavailable from error
 
     def _send(
         self, question: Question, code: str, authenticator: Authenticator, asked: Asked, *, locale: str
@@ -138,8 +173,20 @@ class StepUp:
         draft = self._render.in_language(locale).step_up_code(
             code, minutes=self._limits.code_minutes, asked=asked, reference=question.reference
         )
-        message = draft.to(authenticator.secret.decode(), MessageKind.STEP_UP_CODE, question.reference)
+        destination = self._kinds[question.kind].destination(authenticator.secret)
+        message = draft.to(destination, MessageKind.STEP_UP_CODE, question.reference, channel=question.way)
         self._dispatch.post(message, person_id=authenticator.person_id, until=question.expires_at)
+
+
+def _asked(bound_to: str, code_digest: str, asked: str, authenticator: Authenticator) -> KindQuestion:
+    return KindQuestion(
+        bound_to,
+        code_digest,
+        lambda: (authenticator,),
+        asked,
+        purpose="prove",
+        person_id=authenticator.person_id,
+    )
 
 
 def _key(member: Member) -> str:

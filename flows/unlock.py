@@ -16,9 +16,8 @@ from flows.audited import AUDITED
 from flows.eligibility import Eligibility
 from flows.errors import NotUnlocked, OutcomeIsUnknown
 from flows.journey import Journey, Parts
-from flows.last_step import LastStep, account_of, person_of
+from flows.last_step import LastStep, account_of
 from flows.notifications import Notices
-from flows.throttle import Throttle
 from idp_plugin.base import AccountLocks, Identity, PasswordWriter, Subject
 from idp_plugin.errors import IdpError, OutcomeUnknown
 from store.audit import AuditAction
@@ -43,7 +42,6 @@ class Unlocking(LastStep):
         writer: PasswordWriter,
         locks: AccountLocks | None,
         notices: Notices,
-        throttle: Throttle,
     ) -> None:
         """Take the parts; `locks` is None where the identity provider keeps no lock that we can end."""
         super().__init__(
@@ -58,7 +56,6 @@ class Unlocking(LastStep):
         self._writer = writer
         self._locks = locks
         self._notices = notices
-        self._throttle = throttle
 
     def run(self, attempt: Attempt, now: dt.datetime) -> Locks:
         """End the locks; raises as `Unlock.unlock`."""
@@ -80,6 +77,11 @@ class Unlocking(LastStep):
         if self._locks is not None:
             self._locks.clear(subject)
 
+    def _prepared(self, attempt: Attempt) -> Attempt:
+        """Find out early whether the directory can be reached at all."""
+        self._writer.capabilities(account_of(attempt))
+        return attempt
+
     def _at_provider(self, claimed: Attempt) -> Lock | None:
         subject, locks = claimed.subject, self._locks
         if locks is None or subject is None:
@@ -95,9 +97,8 @@ class Unlocking(LastStep):
     def _done(self, claimed: Attempt, locks: Locks, identity: Identity, rule: Rule, now: dt.datetime) -> None:
         self._afterwards("finish", claimed, lambda: self._finish_with(claimed, "unlocked", locks))
         detail = {"directory": locks.directory, "provider": locks.provider or ""}
-        self._afterwards(
-            "limits", claimed, lambda: self._throttle.succeeded(claimed.typed, person_of(claimed))
-        )
+        # Security: wrong answers stay counted. Fewer proofs may be enough here than for a password, and an
+        # unlock can be done again and again: each would give new guesses of what a reset asks besides.
         if not locks.ended:
             action = AuditAction.UNLOCK_ACCOUNT_NOT_LOCKED
             self._afterwards("audit", claimed, lambda: self._record(claimed, action, now, detail))

@@ -4,8 +4,6 @@
 pages, plain WSGI; ``Sparekey.start`` puts the plane in front of both.
 """
 
-import base64
-import binascii
 import contextlib
 import datetime as dt
 import time
@@ -20,7 +18,16 @@ from prometheus_client import REGISTRY
 from enforcement.breaker import Breaker
 from enforcement.current_policy import adopt
 from enforcement.gate import Gate
-from gateway.messages import channels
+from flows.messaging.call_backs import CallBacks
+from flows.messaging.receipts import Receipts
+from flows.passwords.breaches import Breaches
+from gateway.agents.calls import Calls
+from gateway.agents.endpoint import create_endpoint
+from gateway.agents.opening import open_writeback
+from gateway.breached_passwords import open_breaches
+from gateway.identity_signin import PATH as IDENTITY_PATH
+from gateway.identity_signin import IdentitySignIns, require_identities
+from gateway.messages import carriers_of, channels, require_channels
 from gateway.operations import create_operations
 from gateway.pages.blueprints import register_pages
 from gateway.plane.assembly import Intercepting, assemble, redirect_uri
@@ -30,15 +37,14 @@ from gateway.portal_session import PortalSessions
 from gateway.providers import Provider, open_provider
 from gateway.recovery import build_recovery
 from gateway.services import EXTENSION, Clock, Services, system_clock
-from gateway.settings import Settings, SettingsInvalid
+from gateway.settings import Settings
 from gateway.signin import PortalSignIn
+from gateway.stores import open_database, open_vault
 from idp_plugin.errors import IdpUnavailable
 from store.counters import Counters
-from store.database import Database
 from store.expiring import Expiring
 from store.jobs import Jobs
 from store.valkey import EmbeddedValkey
-from store.vault import Vault
 
 log = structlog.get_logger("sparekey.gateway")
 
@@ -58,6 +64,8 @@ class Sparekey:
     services: Services
     provider: Provider
     app: Flask
+    agents: Flask | None
+    """The endpoint of writeback agents; None where no directory is behind any."""
     intercepting: Intercepting
     _observer: Observer | None = field(default=None, init=False)
     _plane: Plane | None = field(default=None, init=False)
@@ -87,6 +95,7 @@ class Sparekey:
             idp_address=settings.idp.address,
             tls_ca=settings.idp.tls_ca,
             application=self.app,
+            agents=self.agents,
             interceptor=self.intercepting.interceptor,
             observer=self._observer,
         )
@@ -131,24 +140,6 @@ def build(
         yield _Opening(settings, clock, stack).sparekey(patience)
 
 
-def open_vault(settings: Settings) -> Vault:
-    """Return the key ring.
-
-    Raises:
-        SettingsInvalid: A key is not Base64.
-    """
-    try:
-        keys = [base64.b64decode(key.get_secret_value(), validate=True) for key in settings.vault.keys]
-    except binascii.Error as error:
-        raise SettingsInvalid([("vault.keys", "every key is 32 bytes in Base64")]) from error
-    return Vault(keys)
-
-
-def open_database(settings: Settings) -> Database:
-    """Return the database; nothing is opened yet."""
-    return Database(settings.database.url, open_vault(settings))
-
-
 class _Opening:
     """Opens parts in order; the stack closes them in reverse."""
 
@@ -166,7 +157,9 @@ class _Opening:
         self._jobs = Jobs(url, self._expiring.vault)
         self._close(self._jobs.stop)
         self._gate = Gate(self._database, breaker=Breaker([self._database.ping, self._expiring.ping]))
-        self._provider = open_provider(settings)
+        self._writeback = open_writeback(settings, database=self._database, url=url, clock=clock)
+        self._close(self._writeback.close)
+        self._provider = open_provider(settings, self._writeback)
         self._close(self._provider.close)
 
     def sparekey(self, patience: dt.timedelta) -> Sparekey:
@@ -174,8 +167,23 @@ class _Opening:
         intercepting = self._intercepting(patience)
         services = self._services(intercepting)
         return Sparekey(
-            services=services, provider=self._provider, app=create_app(services), intercepting=intercepting
+            services=services,
+            provider=self._provider,
+            app=create_app(services),
+            agents=self._agents_endpoint(),
+            intercepting=intercepting,
         )
+
+    def _agents_endpoint(self) -> Flask | None:
+        if not self._writeback.directories:
+            return None
+        gateway, expiring = self._settings.gateway, self._expiring
+        calls = Calls(
+            self._writeback,
+            lambda nonce, ttl: expiring.once("agent call", nonce, ttl=ttl),
+            polls=gateway.agent_threads // 2,
+        )
+        return create_endpoint(gateway.prefix, calls)
 
     def _intercepting(self, patience: dt.timedelta) -> Intercepting:
         gateway = self._settings.gateway
@@ -197,8 +205,11 @@ class _Opening:
 
     def _services(self, intercepting: Intercepting) -> Services:
         settings = self._settings
+        receipts = Receipts(database=self._database, expiring=self._expiring, clock=self._clock)
+        carriers = channels(settings, self._clock, on_receipt=receipts.came, close=self._close)
+        require_channels(self._gate.current_policy(), carriers)
         counters = Counters(self._expiring)
-        recovery = build_recovery(
+        recovery, helping = build_recovery(
             settings,
             database=self._database,
             expiring=self._expiring,
@@ -206,7 +217,9 @@ class _Opening:
             jobs=self._jobs,
             policies=self._gate.current_policy,
             provider=self._provider,
-            channels=channels(settings, self._clock),
+            channels=carriers,
+            receipts=receipts,
+            breaches=self._breaches(),
             clock=self._clock,
         )
         signin = PortalSignIn(
@@ -226,12 +239,36 @@ class _Opening:
             gate=self._gate,
             reset=recovery.reset,
             unlock=recovery.unlock,
+            change=recovery.change,
+            helping=helping,
             registration=recovery.registration,
             work=recovery.work,
+            devices=recovery.devices,
+            moves=recovery.moves,
             holds=intercepting.holds,
             signin=signin,
+            identities=self._identities(),
             portal_sessions=PortalSessions(self._expiring),
+            writeback=self._writeback,
+            call_backs=CallBacks(carriers_of(settings), receipts=receipts, expiring=self._expiring),
         )
+
+    def _identities(self) -> IdentitySignIns:
+        gateway = self._settings.gateway
+        require_identities(self._gate.current_policy(), self._settings)
+        identities = IdentitySignIns(
+            self._settings.identities,
+            self._expiring,
+            redirect_uri=f"{gateway.public}{gateway.prefix}{IDENTITY_PATH}",
+        )
+        self._close(identities.close)
+        return identities
+
+    def _breaches(self) -> Breaches | None:
+        breaches = open_breaches(self._settings.passwords.breaches)
+        if breaches:
+            self._close(breaches.close)
+        return breaches
 
     def _expiring_url(self) -> str:
         redis = self._settings.redis

@@ -5,6 +5,7 @@ Over plain HTTP, which the settings allow on loopback only, they carry neither t
 Chromium 156 would accept both on `http://127.0.0.1`, but command-line clients would never send them back.
 """
 
+import datetime as dt
 import enum
 
 from flask import Request, Response
@@ -26,6 +27,8 @@ class Cookie(enum.StrEnum):
     """The portal session."""
     SATISFIED = "satisfied"
     """That this IdP session was found covered minutes ago; read during an outage only (S12)."""
+    DEVICE = "device"
+    """For whom this browser is known, because they proved who they are in it (S5); outlives the browser."""
     LANGUAGE = "language"
     """The language that the person chose."""
     REQUESTS = "requests"
@@ -50,8 +53,14 @@ def read_cookie(request: Request, settings: GatewaySettings, cookie: str) -> str
     return request.cookies.get(cookie_name(cookie, settings), "")
 
 
-def set_cookie(response: Response, settings: GatewaySettings, cookie: str, value: str) -> None:
-    """Set a cookie that lives as long as the browser runs.
+def set_cookie(
+    response: Response,
+    settings: GatewaySettings,
+    cookie: str,
+    value: str,
+    lives: dt.timedelta | None = None,
+) -> None:
+    """Set a cookie that lives as long as the browser runs, or so long as `lives` says.
 
     `Lax` and not `Strict`: a sign-in may have begun at an application on another site, and its held
     answer must still find the portal session. No GET changes anything, so nothing is lost by it.
@@ -59,6 +68,7 @@ def set_cookie(response: Response, settings: GatewaySettings, cookie: str, value
     response.set_cookie(
         cookie_name(cookie, settings),
         value,
+        max_age=lives,
         path="/",
         secure=settings.is_https,
         httponly=True,

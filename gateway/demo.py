@@ -24,7 +24,7 @@ HOST = "127.0.0.1"
 POLICY = """\
 [[rules]]
 name = "Everybody on the staff"
-kinds = ["email", "totp", "recovery_codes"]
+kinds = ["email", "mobile_phone", "office_phone", "totp", "recovery_codes"]
 register = 1
 reset = 1
 reconfirm_days = 180
@@ -109,7 +109,7 @@ def _settings(port: int, folder: Path, around: RunningDemo) -> Settings:
             "directories": [around.directory.model_dump()],
             "database": {"url": f"sqlite:///{folder / 'sparekey.db'}"},
             "redis": {"directory": folder / "valkey"},
-            "messages": {"mail": {"organisation": "Example Organisation"}},
+            "messages": {"mail": {"organisation": "Example Organisation"}, "default_region": "US"},
             "vault": {"keys": [base64.b64encode(secrets.token_bytes(32)).decode()]},
             "policies": {"file": policy},
             "roles": {"administrator": ["administrators"], "helpdesk": ["helpdesk"]},

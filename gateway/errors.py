@@ -1,5 +1,6 @@
 """What goes wrong, as a page: refusals become a sentence beside their field, failures a reference number."""
 
+import datetime as dt
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
@@ -15,7 +16,7 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from flows import errors as flow
-from gateway import wording
+from gateway import question_wording, wording
 from gateway.browser import is_new_browser
 from gateway.plane.observe import new_reference
 from gateway.purpose import purpose_of_page
@@ -36,20 +37,35 @@ def _wrong_code(refused: flow.WrongCode) -> str:
     )
 
 
-def _later(refused: flow.TooManyAttempts) -> str:
+def _wrong_old_password(refused: flow.WrongOldPassword) -> str:
     return str(
-        _("That is enough for now. Try again in %(wait)s", wait=wording.in_minutes(refused.retry_after))
+        ngettext(
+            "That is not your current password. You can try %(num)s more time",
+            "That is not your current password. You can try %(num)s more times",
+            refused.attempts_left,
+        )
     )
 
 
+def _later(refused: flow.TooManyAttempts) -> str:
+    both = _both_ways(refused.retry_after)
+    return str(_("That is enough for now. Try again in %(wait)s (%(time)s)", **both))
+
+
 def _soon(refused: flow.TooSoon) -> str:
-    wait = wording.in_minutes(refused.retry_after)
-    return str(_("You can ask for another code in %(wait)s", wait=wait))
+    both = _both_ways(refused.retry_after)
+    return str(_("You can ask for another code in %(wait)s (%(time)s)", **both))
+
+
+def _both_ways(wait: dt.timedelta) -> dict[str, str]:
+    """Say a wait, and the time at which it ends."""
+    return {"wait": wording.in_minutes(wait), "time": wording.clock(services().clock() + wait)}
 
 
 # Each refusal that belongs beside a field: how it reads, and with which status the page is shown again.
 BESIDE_FIELD: Mapping[type[flow.Refused], tuple[Callable[..., str], int]] = {
     flow.WrongCode: (_wrong_code, 422),
+    flow.WrongOldPassword: (_wrong_old_password, 422),
     flow.CodeExpired: (lambda _refused: _("This code is no longer good. Ask for a new one"), 422),
     flow.WorkNotDone: (
         lambda _refused: _("The check for robots did not come through. Please press the button once more"),
@@ -59,6 +75,8 @@ BESIDE_FIELD: Mapping[type[flow.Refused], tuple[Callable[..., str], int]] = {
     flow.TooSoon: (_soon, 429),
     flow.WeakPassword: (lambda _refused: _("This password does not fit the rules yet"), 422),
     flow.UnusableAddress: (lambda refused: str(wording.ADDRESS_PROBLEMS[refused.why]), 422),
+    flow.UnusableNumber: (lambda refused: str(wording.NUMBER_PROBLEMS[refused.why]), 422),
+    flow.UnusableAnswers: (lambda refused: str(question_wording.PROBLEMS[refused.why]), 422),
     flow.LastMethod: (lambda _refused: _("Add another way back in first. You need this one"), 422),
 }
 
@@ -120,6 +138,7 @@ def register_errors(app: Flask) -> None:
     app.register_error_handler(flow.TooSoon, _limit)
     app.register_error_handler(flow.NotPossible, _not_possible)
     app.register_error_handler(flow.OutcomeIsUnknown, lambda error: page_of_failure("unknown", 502, error))
+    app.register_error_handler(flow.NotReachable, lambda error: page_of_failure("unreachable", 503, error))
     app.register_error_handler(flow.Unavailable, lambda error: page_of_failure("unavailable", 503, error))
     app.register_error_handler(StoreUnavailable, lambda error: page_of_failure("unavailable", 503, error))
     app.register_error_handler(IdpUnavailable, lambda error: page_of_failure("unavailable", 503, error))
@@ -130,8 +149,12 @@ def register_errors(app: Flask) -> None:
     app.register_error_handler(Exception, lambda error: page_of_failure("failed", 500, error))
 
 
-def _over(_error: flow.Refused) -> ResponseReturnValue:
-    return page_of_stop("over", 410, is_registration=request.blueprint == "registration")
+def _over(error: flow.Refused) -> ResponseReturnValue:
+    if isinstance(error, flow.AttemptMoved):
+        return page_of_stop("moved", 410)
+    again = {"registration": "registration.show", "change_password": "change_password.start"}
+    start = again.get(request.blueprint or "", f"{purpose_of_page()}.start")
+    return page_of_stop("over", 410, start=url_for(start))
 
 
 def _limit(error: flow.TooManyAttempts | flow.TooSoon) -> ResponseReturnValue:
@@ -142,7 +165,9 @@ def _limit(error: flow.TooManyAttempts | flow.TooSoon) -> ResponseReturnValue:
 
 
 def _not_possible(error: flow.NotPossible) -> ResponseReturnValue:
-    return page_of_stop("not_possible", 403, sentence=wording.not_possible(error.why, purpose_of_page()))
+    may_unlock = error.why == "locked" and services().unlock.is_offered()
+    sentence = wording.not_possible(error.why, purpose_of_page())
+    return page_of_stop("not_possible", 403, sentence=sentence, may_unlock=may_unlock)
 
 
 def _forged(_error: CSRFError) -> ResponseReturnValue:

@@ -1,5 +1,6 @@
 """What people fill in. Forms know shapes and sizes; every rule lives in flows."""
 
+import json
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -11,8 +12,9 @@ from flask_wtf import FlaskForm
 from wtforms import Field, HiddenField, PasswordField, RadioField, StringField
 from wtforms.validators import DataRequired, InputRequired, Length, ValidationError
 
-from flows.authenticators import recovery_codes
-from flows.errors import CodeExpired, Refused
+from flows.authenticators import phone_number, recovery_codes
+from flows.authenticators.passkey import LONGEST_NAME
+from flows.errors import CodeExpired, Refused, WrongCode
 
 IDENTIFIER_LENGTH = 256
 PASSWORD_LENGTH = 1024
@@ -94,6 +96,10 @@ class CodeForm(Form):
     refusals: ClassVar[Mapping[type[Refused], LazyString]] = {}
     """What reads otherwise for this kind of code than for others."""
 
+    def answer(self) -> str:
+        """Return what flows are told."""
+        return str(self.code.data)
+
 
 class Complete:
     """Refuses what cannot be a recovery code at all, before it counts as a wrong answer."""
@@ -118,9 +124,34 @@ class RecoveryCodeForm(CodeForm):
     }
 
 
-def code_form(kind: str) -> type[CodeForm]:
-    """Return the form for the code of one kind."""
-    return RecoveryCodeForm if kind == recovery_codes.NAME else CodeForm
+class PasskeyForm(CodeForm):
+    """What a device signed; filled in by the page's script."""
+
+    code = HiddenField(validators=[InputRequired(_("Press the button, and follow what your device asks"))])
+    refusals: ClassVar[Mapping[type[Refused], LazyString]] = {
+        CodeExpired: _("That took too long, or was used before. Press the button again"),
+        WrongCode: _("This passkey does not fit here. Use the one that you registered for account recovery"),
+    }
+
+    def credential(self) -> object:
+        """Return what the device made, as far as it is JSON."""
+        try:
+            return json.loads(str(self.code.data))
+        except (ValueError, RecursionError):
+            return None
+
+
+class NewPasskeyForm(PasskeyForm):
+    """A new passkey and its name."""
+
+    name = StringField(
+        _("Name of the passkey"),
+        filters=[without_marks],
+        validators=[
+            Length(max=LONGEST_NAME, message=_("Enter at most 40 characters")),
+            NoControlCharacters(),
+        ],
+    )
 
 
 class NewPasswordForm(Form):
@@ -161,6 +192,38 @@ class AddressForm(Form):
             if self.suggestion.data not in {None, "", "other"}
             else str(self.address.data)
         )
+
+
+class NumberForm(Form):
+    """A phone number, in whatever way people write it."""
+
+    number = StringField(
+        _("Phone number"),
+        filters=[without_marks],
+        validators=[
+            DataRequired(_("Enter a phone number")),
+            Length(
+                max=phone_number.LONGEST, message=_("Enter a phone number in digits, like +31 6 12345678")
+            ),
+            NoControlCharacters(),
+        ],
+    )
+
+
+class WayForm(NumberForm):
+    """A number that was read, and how a code goes there."""
+
+    way = HiddenField()
+
+
+class OfficePhoneForm(Form):
+    """Which of the directory's numbers."""
+
+    number = RadioField(
+        _("Which number is on your desk?"),
+        validate_choice=False,
+        validators=[InputRequired(_("Choose one of the numbers"))],
+    )
 
 
 class ButtonForm(Form):

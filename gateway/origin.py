@@ -6,7 +6,7 @@ from flask import Flask, abort, request
 
 from gateway.services import services
 
-SERVER_TO_SERVER = frozenset({"signing_in.backchannel_logout"})
+SERVER_TO_SERVER = frozenset({"signing_in.backchannel_logout", "receipts.take"})
 """Not sent by browsers, and verified by a signature."""
 
 

@@ -8,6 +8,11 @@ from typing import TYPE_CHECKING, cast
 from flask import current_app
 
 from enforcement.gate import Gate
+from flows.change import Change
+from flows.help_assembly import Help
+from flows.known_device import KnownDevices
+from flows.messaging.call_backs import CallBacks
+from flows.moving import Moves
 from flows.proof_of_work import ProofOfWork
 from flows.registration import Registration
 from flows.reset import Reset
@@ -21,6 +26,8 @@ from store.jobs import Jobs
 from store.vault import Vault
 
 if TYPE_CHECKING:
+    from gateway.agents.writeback import Writeback
+    from gateway.identity_signin import IdentitySignIns
     from gateway.portal_session import PortalSessions
     from gateway.signin import PortalSignIn
 
@@ -47,11 +54,19 @@ class Services:
     gate: Gate
     reset: Reset
     unlock: Unlock
+    change: Change
+    helping: Help
     registration: Registration
     work: ProofOfWork
+    devices: KnownDevices
+    moves: Moves
     holds: Holds
     signin: "PortalSignIn"
+    identities: "IdentitySignIns"
     portal_sessions: "PortalSessions"
+    writeback: "Writeback"
+    """The directories behind agents."""
+    call_backs: CallBacks
 
 
 def services() -> Services:

@@ -16,8 +16,9 @@ from pydantic_settings import (
 )
 
 from enforcement.settings import PoliciesSettings
-from flows.settings import LimitSettings, MessagesSettings
-from idp_plugin.settings import DirectorySettings, IdpSettings
+from flows.passwords.settings import PasswordsSettings
+from flows.settings import ContactSettings, LimitSettings, MessagesSettings, QuestionSettings
+from idp_plugin.settings import DirectorySettings, IdpSettings, LinkedProviderSettings, TargetSettings
 from store.settings import DatabaseSettings, RedisSettings, Section, VaultSettings
 
 
@@ -82,6 +83,8 @@ class GatewaySettings(Section):
     """Serve HTTPS ourselves."""
     threads: int = Field(default=4, ge=1, le=256)
     """Threads for Sparekey's own pages and decisions."""
+    agent_threads: int = Field(default=32, ge=4, le=1024)
+    """Threads for writeback agents that call over HTTPS; at most half of them wait for orders."""
     timeouts: TimeoutSettings = TimeoutSettings()
     """Waiting."""
     limits: LimitsSettings = LimitsSettings()
@@ -132,13 +135,20 @@ def is_loopback(host: str) -> bool:
 class RolesSettings(Section):
     """Which groups or roles of the identity provider give which role here.
 
-    Whoever is in one of them is privileged: their password is never written through Sparekey (S18).
+    Whoever is in one of them is privileged: their password is not written through Sparekey (S18), unless
+    every power that they have is opened.
     """
 
     administrator: tuple[str, ...] = ()
     """May change policies and people's recovery data."""
+    user_administrator: tuple[str, ...] = ()
+    """May change people's recovery data, and is asked for help where there is no helpdesk."""
     helpdesk: tuple[str, ...] = ()
     """May help one person at a time."""
+    opened: tuple[str, ...] = ()
+    """Those of these groups and roles whose people may recover their own password after all, by the stronger
+    rule that is fixed for them: two proofs at least, no security questions, nothing handed out. Groups of a
+    directory and roles of the identity provider are opened where they are named."""
 
 
 class DemoSettings(Section):
@@ -165,14 +175,26 @@ class Settings(BaseSettings):
     """The identity provider."""
     directories: tuple[DirectorySettings, ...] = ()
     """The directories."""
+    targets: tuple[TargetSettings, ...] = ()
+    """Where a new password is written, in this order, where that is more than the first directory."""
     database: DatabaseSettings = DatabaseSettings()
     """What lasts."""
     redis: RedisSettings = RedisSettings()
     """What expires."""
     messages: MessagesSettings = MessagesSettings()
     """What is sent to people."""
+    contact: ContactSettings = ContactSettings()
+    """Who helps."""
+    identities: tuple[LinkedProviderSettings, ...] = ()
+    """Further OpenID providers at which people may prove who they are."""
+    questions: QuestionSettings = QuestionSettings()
+    """Security questions: off unless a rule lists `security_questions`, never the first proof and never the
+    only one. Others know or find the answers: OWASP ASVS 5.0 (6.4.2) and NIST SP 800-63B-4 (3.1.1.2) both say
+    not to use them."""
     limits: LimitSettings = LimitSettings()
     """How often."""
+    passwords: PasswordsSettings = PasswordsSettings()
+    """What a new password must be."""
     vault: VaultSettings
     """The key ring."""
     policies: PoliciesSettings
@@ -187,8 +209,26 @@ class Settings(BaseSettings):
         names = [directory.name for directory in self.directories]
         if len(set(names)) != len(names):
             raise ValueError("directories: two have the same name")
-        if not self.directories:
+        linked = [identity.name for identity in self.identities]
+        if len(set(linked)) != len(linked):
+            raise ValueError("identities: two have the same name")
+        # Security: the sign-in that is to be recovered recovers nothing (S2).
+        if self.idp.issuer in {identity.issuer for identity in self.identities}:
+            raise ValueError("identities: one is the identity provider whose passwords are recovered")
+        if not self.directories and self.idp.kind != "keycloak":
             raise ValueError("directories: at least one is needed, where passwords are written")
+        if len({directory.read_by for directory in self.directories}) < len(self.directories):
+            raise ValueError("directories: two are read by the same federation")
+        return self
+
+    @model_validator(mode="after")
+    def _targets_are_directories(self) -> "Settings":
+        names = [target.directory for target in self.targets]
+        known = [directory.name for directory in self.directories]
+        if len(set(names)) != len(names) or not set(names) <= set(known):
+            raise ValueError("targets: each names one of the directories, once")
+        if names and known[0] not in names:
+            raise ValueError(f"targets: {known[0]}, the first directory, must be one of them")
         return self
 
     @classmethod

@@ -23,6 +23,7 @@ from gateway.sealed_text import open_text, seal_text
 from idp_plugin.base import Subject
 from idp_plugin.oidc_provider import OidcProvider
 from idp_plugin.silent_check import ALGORITHMS, LEEWAY, LONGEST_SUBJECT
+from idp_plugin.stated import groups_of, roles_of
 from store.expiring import Expiring
 
 BEGUN = "sign_in"
@@ -71,6 +72,8 @@ class PortalSignIn:
     Args:
         redirect_uri: Exactly `{public}{prefix}/oidc/callback`; interception exempts this address alone.
         on_logout: Told the `sid` of each session that ended at the provider.
+        begun: What such sign-ins are called; one begun under one name is finished under no other.
+        is_fresh: Whether the person must sign in now, whatever session the provider has.
     """
 
     def __init__(
@@ -80,11 +83,15 @@ class PortalSignIn:
         *,
         redirect_uri: str,
         on_logout: Callable[[str], None] | None = None,
+        begun: str = BEGUN,
+        is_fresh: bool = False,
     ) -> None:
         self._provider = provider
         self._expiring = expiring
         self._redirect_uri = redirect_uri
         self._on_logout = on_logout
+        self._begun = begun
+        self._is_fresh = is_fresh
 
     def begin(self, next_path: str, *, browser: str, now: dt.datetime) -> str:
         """Return the provider's address to send the browser to; where the person is going is in `state`.
@@ -104,7 +111,7 @@ class PortalSignIn:
             "next": next_path,
             "until": (now + BEGUN_LIFETIME).isoformat(),
         }
-        state = seal_text(self._expiring.vault, begun, BEGUN)
+        state = seal_text(self._expiring.vault, begun, self._begun)
         query = {
             "response_type": "code",
             "client_id": self._provider.settings.client_id,
@@ -114,8 +121,15 @@ class PortalSignIn:
             "nonce": nonce,
             "code_challenge": create_s256_code_challenge(verifier),
             "code_challenge_method": "S256",
+            **({"prompt": "login", "max_age": "0"} if self._is_fresh else {}),
         }
         return f"{self._provider.endpoint('authorization_endpoint')}?{urlencode(query)}"
+
+    def going_to(self, answer: Mapping[str, str], *, browser: str) -> str:
+        """Return where a sign-in of this browser was going, finished or not; empty where it is none."""
+        begun = open_text(self._expiring.vault, answer.get("state", ""), self._begun)
+        is_own = bool(begun) and secrets.compare_digest(begun["browser"], browser)
+        return begun["next"] if is_own else ""
 
     def finish(self, answer: Mapping[str, str], *, browser: str, now: dt.datetime) -> SignedIn:
         """Verify the provider's answer.
@@ -125,12 +139,12 @@ class PortalSignIn:
                 provider's own `error`, or what is wrong with the token.
             IdpError: The provider did not answer, or not as its metadata promises.
         """
-        begun = open_text(self._expiring.vault, answer.get("state", ""), BEGUN)
+        begun = open_text(self._expiring.vault, answer.get("state", ""), self._begun)
         if not begun or not secrets.compare_digest(begun["browser"], browser):
             raise SignInRefused("unknown_state")
         # Security: an answer is good once, and not for long.
-        is_old = dt.datetime.fromisoformat(begun["until"]) <= now
-        if is_old or not self._expiring.once(BEGUN, begun["nonce"], ttl=BEGUN_LIFETIME):
+        until = dt.datetime.fromisoformat(begun["until"])
+        if until <= now or not self._expiring.once(BEGUN, begun["nonce"], ttl=BEGUN_LIFETIME):
             raise SignInRefused("unknown_state")
         if answer.get("iss", self._provider.settings.issuer) != self._provider.settings.issuer:
             raise SignInRefused("foreign_issuer")
@@ -138,6 +152,8 @@ class PortalSignIn:
             raise SignInRefused(answer.get("error", "no_code")[:64])
         token = self._redeem(answer["code"], begun["verifier"])
         claims = self._verified(token, begun["nonce"], now)
+        if self._is_fresh and not _is_since(claims.get("auth_time"), until - BEGUN_LIFETIME):
+            raise SignInRefused("auth_time")
         return _signed_in(claims, self._provider.settings.issuer, begun["next"])
 
     def logged_out(self, token: str, *, now: dt.datetime) -> LoggedOut:
@@ -235,8 +251,8 @@ def _signed_in(claims: Mapping[str, Any], issuer: str, next_path: str) -> Signed
         idp_session=_text(claims, "sid"),
         username=_text(claims, "preferred_username"),
         display_name=_text(claims, "name"),
-        groups=frozenset(_texts(claims.get("groups"))),
-        roles=frozenset(_texts(claims.get("roles"))),
+        groups=groups_of(claims) or frozenset(),
+        roles=roles_of(claims) or frozenset(),
         amr=tuple(_texts(claims.get("amr"))),
         next_path=next_path,
     )
@@ -253,6 +269,11 @@ def _texts(value: Any) -> list[str]:
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _is_since(stated: Any, begun_at: dt.datetime) -> bool:
+    # Spec: OpenID Connect Core section 3.1.2.1, `auth_time` is stated wherever `max_age` was asked for.
+    return isinstance(stated, int | float) and stated >= begun_at.timestamp() - LEEWAY
 
 
 def _is_recent(issued: Any, now: dt.datetime) -> bool:

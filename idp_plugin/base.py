@@ -8,7 +8,7 @@ import datetime as dt
 import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from idp_plugin.password_rules import PasswordRule
 
@@ -30,6 +30,8 @@ class PasswordState(enum.StrEnum):
     """What the directory says of the password now."""
 
     USABLE = "usable"
+    GRACE = "grace"
+    """Expired, and still opens the account a few times."""
     EXPIRED = "expired"
     MUST_CHANGE = "must_change"
     UNKNOWN = "unknown"
@@ -48,6 +50,8 @@ class Identity:
     emails: tuple[str, ...] = ()
     """Directory addresses, most trusted first; they may be the locked mailbox itself."""
     phones: tuple[str, ...] = ()
+    trusted_phones: tuple[str, ...] = ()
+    """Those of attributes that the person is known not to write (S2), as the directory holds them."""
     groups: frozenset[str] = frozenset()
     """Group names as the directory or IdP writes them, nested ones included where it can tell."""
     roles: frozenset[str] = frozenset()
@@ -57,6 +61,8 @@ class Identity:
     locked: bool = False
     privileged: bool = False
     """True where any system that this password opens gives power (S18); unreadable counts as True."""
+    opened: bool = False
+    """True where every such power, and all of them were read, is one that an operator opened to recovery."""
     password_state: PasswordState = PasswordState.UNKNOWN
     may_change_password: bool = True
     """False where the directory forbids this person to change the password ("cannot change")."""
@@ -106,7 +112,8 @@ class SignIn:
     """The relying party where known, else empty."""
     username: str = ""
     groups: frozenset[str] | None = None
-    """None where the recogniser did not learn them."""
+    """None where the recogniser did not learn them; so with roles."""
+    roles: frozenset[str] | None = None
     amr: tuple[str, ...] = ()
     acr: str = ""
     verified_by: str = ""
@@ -184,6 +191,34 @@ class WriterCapabilities:
     """What the directory asks of a new password of this account, see `password_rules`."""
     clears_must_change: bool = True
     """Whether a reset leaves no duty to change the password at the next sign-in."""
+    takes_old_password: bool = True
+    """Whether `change_password` can check an old password at all; where not, it refuses every one."""
+
+
+class TargetOutcome(enum.StrEnum):
+    """What became of one target of a write to several."""
+
+    WRITTEN = "written"
+    """The new password works there."""
+    REFUSED = "refused"
+    """Its rules, or its rights, said no; the old password works there."""
+    FAILED = "failed"
+    """It did not answer; the old password works there."""
+    UNKNOWN = "unknown"
+    """Its answer was lost."""
+    SKIPPED = "skipped"
+    """Not asked, because a required one before it did not take the password."""
+    LATER = "later"
+    """It did not answer and is tried again for a while; until then the old password works there."""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetResult:
+    """What one of several targets did with a new password."""
+
+    target: str
+    """The target's name in the settings."""
+    outcome: TargetOutcome
 
 
 class PasswordWriter(Protocol):
@@ -192,10 +227,13 @@ class PasswordWriter(Protocol):
     def capabilities(self, account: Subject) -> WriterCapabilities:
         """Return what holds for this account; cached for a while."""
 
-    def set_password(self, account: Subject, new: str) -> None:
+    def set_password(self, account: Subject, new: str) -> tuple[TargetResult, ...]:
         """Reset: write the new password and clear the lock, in one operation where the directory can.
 
         Reads enabled and privileged again right before the write (S17, S18).
+
+        Returns:
+            What each target did, in their order; empty where there is but this one.
 
         Raises:
             PasswordRefused: The directory's policy said no; nothing was changed.
@@ -204,8 +242,11 @@ class PasswordWriter(Protocol):
             IdpUnavailable: Not reached; nothing was changed.
         """
 
-    def change_password(self, account: Subject, old: str, new: str) -> None:
-        """Change: as the person, with the old password. Raises as `set_password`, and `WrongPassword`."""
+    def change_password(self, account: Subject, old: str, new: str) -> tuple[TargetResult, ...]:
+        """Change: as the person, with the old password.
+
+        Returns as `set_password`; raises as it does, and `WrongPassword`.
+        """
 
     def unlock(self, account: Subject) -> bool:
         """Clear a temporary lock and tell whether there was one; without one nothing is written.
@@ -214,6 +255,39 @@ class PasswordWriter(Protocol):
 
         Raises:
             NotPermitted: Privileged, or closed by an administrator: such a lock stays.
+            OutcomeUnknown: The answer was lost.
+            IdpUnavailable: Not reached; nothing was changed.
+        """
+
+
+@runtime_checkable
+class ChangeForcer(Protocol):
+    """A writer whose directory can ask for a new password at the next sign-in. Blocking."""
+
+    def require_change(self, account: Subject) -> None:
+        """Let the password that was just set be good for nothing but choosing another one.
+
+        Raises:
+            NotPermitted: Privileged, disabled, or our account lacks the right.
+            IdpUnavailable: Not reached, or the answer was lost; doing it again does no harm.
+        """
+
+
+@runtime_checkable
+class LateWriter(Protocol):
+    """A writer some of whose targets may take a password later than the others. Blocking."""
+
+    def late_targets(self, account: Subject) -> frozenset[str]:
+        """Return the names of those that are not required; empty where all are. Asks nobody."""
+
+    def set_late(self, account: Subject, target: str, new: str) -> None:
+        """Write the password that the others have to one of them.
+
+        Reads again right before the write whether the person may have it, here and at home (S17, S18).
+
+        Raises:
+            PasswordRefused: The target's policy said no.
+            NotPermitted: Privileged, disabled or missing there, or our account lacks the right.
             OutcomeUnknown: The answer was lost.
             IdpUnavailable: Not reached; nothing was changed.
         """

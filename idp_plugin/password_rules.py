@@ -2,54 +2,42 @@
 
 Adapters read them from the server; whoever shows or checks a candidate applies them without asking it.
 What a server decides in ways that cannot be read (history, quality modules) is a rule that cannot be told.
+How each server counts is in `ldap.openldap_rules`, `ldap.ds389_rules`, `ldap.active_directory_rules` and
+`keycloak.password_rules`; those import the types from `password_rule`.
 """
 
-import enum
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+
+from idp_plugin.keycloak import password_rules as keycloak_rules
+from idp_plugin.ldap import active_directory_rules, ds389_rules, openldap_rules
+from idp_plugin.password_rule import AccountNames, PasswordRule, RuleName, Verdict
+
+__all__ = ["AccountNames", "PasswordRule", "RuleName", "Verdict", "check"]
+
+Dialect = Callable[[PasswordRule, str, AccountNames], bool | None]
+"""Tells whether a candidate obeys one rule; None where only the server can tell."""
+
+_DIALECTS: Mapping[str, Dialect] = {
+    "openldap": openldap_rules.holds,
+    "ds389": ds389_rules.holds,
+    "active_directory": active_directory_rules.holds,
+    "keycloak": keycloak_rules.holds,
+}
 
 
-class RuleName(enum.StrEnum):
-    """What a rule is about; every one has a sentence on the pages."""
+def check(rules: Iterable[PasswordRule], candidate: str, names: AccountNames) -> tuple[Verdict, ...]:
+    """Return what each rule says of a candidate, in the order of the rules.
 
-    LENGTH_MIN = "length_min"
-    """At least `count` characters, or bytes where the server counts those."""
-    LENGTH_MAX = "length_max"
-    CLASSES_MIN = "classes_min"
-    """Characters of at least `count` of the classes that the server tells apart."""
-    DIGITS_MIN = "digits_min"
-    LOWER_MIN = "lower_min"
-    UPPER_MIN = "upper_min"
-    LETTERS_MIN = "letters_min"
-    SPECIALS_MIN = "specials_min"
-    REPEATS_MAX = "repeats_max"
-    """At most `count` times the same character in a row."""
-    SEQUENCE_MAX = "sequence_max"
-    """At most `count` characters of a run like `abcd` or `4321`."""
-    NOT_NAME = "not_name"
-    """Contains neither the user name nor a part of the person's name, as the server compares them."""
-    CHARACTERS = "characters"
-    """Only characters that the server takes."""
-    NOT_IN_HISTORY = "in_history"
-    """None of the last `count` passwords; never told before the server is asked."""
-    QUALITY = "quality"
-    """A module of the server judges; never told before the server is asked."""
+    Pure: nothing is asked, nothing is kept. A rule of a dialect that is not known cannot be told.
+
+    Args:
+        rules: `WriterCapabilities.rules`.
+        candidate: As typed, untrimmed.
+        names: Of the account that it is for.
+    """
+    return tuple(Verdict(rule, _holds(rule, candidate, names)) for rule in rules)
 
 
-@dataclass(frozen=True, slots=True)
-class PasswordRule:
-    """One rule with its bound."""
-
-    name: RuleName
-    count: int = 0
-    """The bound where the rule has one; 0 where it has none, or the server does not say."""
-    dialect: str = ""
-    """Which server counts: `openldap`, `active_directory` or `ds389`; they tell classes apart differently."""
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What one rule says of one candidate."""
-
-    rule: PasswordRule
-    holds: bool | None
-    """None where only the server can tell."""
+def _holds(rule: PasswordRule, candidate: str, names: AccountNames) -> bool | None:
+    dialect = _DIALECTS.get(rule.dialect)
+    return dialect(rule, candidate, names) if dialect else None

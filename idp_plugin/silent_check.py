@@ -21,6 +21,7 @@ from joserfc.errors import JoseError
 from idp_plugin.base import SignIn, Subject, Unrecognised
 from idp_plugin.errors import IdpMisconfigured, IdpUnavailable
 from idp_plugin.oidc_provider import OidcProvider
+from idp_plugin.stated import groups_of, roles_of
 
 _RSA = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"]
 ALGORITHMS = [*_RSA, "ES256", "ES384", "ES512", "EdDSA", "Ed25519"]
@@ -173,13 +174,13 @@ class SilentCheck:
         stated = str(claims.get("sid", ""))
         if session_id and stated != session_id:
             raise Unrecognised("another_session")
-        groups = claims.get("groups")
         return SignIn(
             Subject(self._provider.settings.issuer, claims["sub"]),
             stated,
             "",
             username=str(claims.get("preferred_username", "")),
-            groups=frozenset(map(str, groups)) if isinstance(groups, list) else None,
+            groups=groups_of(claims),
+            roles=roles_of(claims),
             amr=_strings(claims.get("amr")),
             acr=str(claims.get("acr", "")),
             verified_by="silent_check",

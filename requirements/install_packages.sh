@@ -21,7 +21,9 @@ need() {
   printf '  %-24s %s\n' "$package" "$reason" >&2
 }
 
+perl_module() { perl -M"$1" -e 1; }
 program() { command -v "$1"; }
+samba_module() { compgen -G "/usr/lib/*/$1" || compgen -G "/usr/lib/*/*/$1"; }
 postgres() { compgen -G '/usr/lib/postgresql/*/bin/initdb'; }
 font() { compgen -G "/usr/share/fonts/truetype/$1*"; }
 keycloak_zip() { compgen -G "$HOME/.m2/repository/org/keycloak/keycloak-quarkus-dist/*/*.zip"; }
@@ -31,13 +33,22 @@ browser_packages() {
   need chromium "the browser of the browser tests" program chromium
   need fonts-dejavu-core "letters for it" font dejavu
   need fonts-noto-core "letters of other scripts for it" font noto
+  need fonts-vlgothic "Japanese letters for it" font vlgothic
 }
 
 test_packages() {
   need slapd "OpenLDAP, the directory" program slapd
+  need 389-ds-base "389 Directory Server, another directory" program ns-slapd
   need ldap-utils "to look into it" program ldapsearch
+  need samba "a domain controller of Active Directory" program samba
+  need samba-ad-provision "what a new domain is made of" test -d /usr/share/samba/setup
+  need samba-dsdb-modules "the rules of its database" samba_module ldb/samba_dsdb.so
+  need samba-vfs-modules "its files, without which no domain is made" samba_module samba/vfs/acl_xattr.so
+  need ldb-tools "to make its passwords old" program ldbmodify
   need postgresql "the database of larger installations" postgres
   need nginx-light "a proxy to stand beside" program nginx
+  need nodejs "for the text message centre" program node
+  need npm "to fetch that one's package by its lock file" program npm
   need default-jre-headless "Java, for Keycloak" program java
   need maven "to fetch Keycloak by its coordinates" maven_or_keycloak
   browser_packages
@@ -47,6 +58,14 @@ bench_packages() {
   need nginx-light "the proxy that does least, and the upstream" program nginx
   need apache2-bin "the proxy that many run" program apache2
   need wrk "makes the load" program wrk
+  need slapd "the directory behind the portal that we compare with" program slapd
+  need lemonldap-ng-fastcgi-server "the portal that we compare with" program llng-fastcgi-server
+  need liblemonldap-ng-portal-perl "the portal itself" perl_module Lemonldap::NG::Portal
+  need libnet-ldap-perl "for that portal: LDAP" perl_module Net::LDAP
+  need libemail-sender-perl "for that portal: mail" perl_module Email::Sender::Simple
+  need libstring-random-perl "for that portal: tokens" perl_module String::Random
+  need libgd-securityimage-perl "for that portal" perl_module GD::SecurityImage
+  need libgd-perl "for that portal" perl_module GD
   need default-jre-headless "Java, for Keycloak" program java
   need maven "to fetch Keycloak by its coordinates" maven_or_keycloak
 }

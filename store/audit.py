@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from store.event_codes import code_of
 from store.models import AuditRow
 
 Detail = Mapping[str, str | int | bool]
@@ -99,6 +100,60 @@ class AuditAction(enum.StrEnum):
     """The order to end the lock was sent and its answer lost."""
     UNLOCK_LIMIT_REACHED = "unlock:limit:reached"
     """A limit stopped an unlock."""
+    CHANGE_ATTEMPT_STARTED = "change:attempt:started"
+    """Somebody typed a name whose password may have expired; whether it exists is not said."""
+    CHANGE_CODE_SENT = "change:code:sent"
+    """A verification code was sent for a change."""
+    CHANGE_PROOF_GIVEN = "change:proof:given"
+    """The proof beside the old password was given."""
+    CHANGE_PROOF_REFUSED = "change:proof:refused"
+    """An answer in a change did not match."""
+    CHANGE_ATTEMPT_REFUSED = "change:attempt:refused"
+    """A change ended: disabled, privileged, too young, frozen or not covered."""
+    CHANGE_OLD_PASSWORD_REFUSED = "change:old_password:refused"  # noqa: S105 - an event's name
+    """The old password did not match, or the directory keeps the account locked."""
+    CHANGE_PASSWORD_WRITTEN = "change:password:written"  # noqa: S105 - an event's name
+    """The person changed the password, knowing the old one."""
+    CHANGE_PASSWORD_REFUSED = "change:password:refused"  # noqa: S105 - an event's name
+    """The directory's or our rules refused the new password."""
+    CHANGE_PASSWORD_FAILED = "change:password:failed"  # noqa: S105 - an event's name
+    """The new password could not be written; nothing was changed."""
+    CHANGE_OUTCOME_UNKNOWN = "change:outcome:unknown"
+    """The write was sent and its answer lost (S19)."""
+    CHANGE_SESSIONS_ENDED = "change:sessions:ended"
+    """The person's sessions were ended; the detail says how many remain."""
+    CHANGE_LIMIT_REACHED = "change:limit:reached"
+    """A limit stopped a change."""
+    ATTEMPT_MOVED = "attempt:browser:moved"
+    """An attempt went on in another browser, which typed the code; the first one's ended (S15)."""
+    NAME_ASKED = "name:message:asked"
+    """Somebody typed an address to learn its name; whether anybody registered it is not said."""
+    NAME_SENT = "name:message:sent"
+    """The names that belong to an address were mailed there."""
+    CONTACT_ASKED = "contact:message:asked"
+    """Somebody asked for help; whether the name exists is not said."""
+    CONTACT_PASSED_ON = "contact:message:passed_on"
+    """A request for help left for those who may help; the detail says how many."""
+    CONTACT_REFUSED = "contact:message:refused"
+    """A request for help went to nobody: an unknown name, told before, or nobody has the role."""
+    CONTACT_SENT = "contact:message:sent"
+    """A request for help was delivered to one of those who may help."""
+    HELP_INVITATION_POSTED = "help:invitation:posted"
+    """An administrator had the person invited to set a new password; the detail says who."""
+    HELP_INVITATION_SENT = "help:invitation:sent"
+    """The invitation was delivered to an address of the person."""
+    HELP_PASSWORD_WRITTEN = "help:password:written"  # noqa: S105 - an event's name
+    """An administrator set a temporary password; the detail says who."""
+    HELP_PASSWORD_REFUSED = "help:password:refused"  # noqa: S105 - an event's name
+    """An administrator's reset was refused or failed; the detail says who and why."""
+    ALARM_SENT = "alarm:message:sent"
+    """An administrator was told of a grave event."""
+    NOTICE_QUEUED = "notice:message:queued"
+    """A message was put on the queue; later rows with the same message id tell what became of it."""
+    NOTICE_WAITING = "notice:message:waiting"
+    """A message could not be delivered yet and is tried again; the detail says how often it was tried."""
+    PASSWORD_BREACHES_UNASKED = "password:breaches:unasked"  # noqa: S105 - an event's name
+    """Nobody could tell whether a new password has leaked; the settings say whether it was accepted."""
     NOTICE_SENT = "notice:message:sent"
     """A notice left for an address of the person."""
     NOTICE_FAILED = "notice:message:failed"
@@ -109,6 +164,23 @@ class AuditAction(enum.StrEnum):
     """"This was not me": recovery is frozen, nothing was deleted (S23)."""
     RECOVERY_CODE_USED = "recovery:code:used"
     """A recovery code was used up; the detail says how many are left of its set."""
+    LIMITS_CLEARED = "limits:person:cleared"
+    """An operator gave a person fresh limits; the detail says who did."""
+    MESSAGE_DELIVERED = "messages:receipt:delivered"
+    """A provider's receipt says that the phone has a text message, or that a call was answered."""
+    MESSAGE_UNDELIVERED = "messages:receipt:failed"
+    """A provider's receipt says that a text message or call never arrives; a reason to ask for the number
+    anew."""
+    MESSAGES_SPIKED = "messages:rate:spiked"
+    """Far more messages leave by one channel than usual; the detail says which and how many."""
+    MESSAGE_REFUSED = "messages:budget:refused"
+    """A message did not leave because of its country or price, or because a budget was used up."""
+    PASSKEY_COPIED = "recovery:passkey:copied"
+    """A passkey's signature counter did not grow: somebody may hold a copy. The answer proved nothing."""
+    HELPDESK_CODE_ISSUED = "recovery:helpdesk_code:issued"
+    """The helpdesk handed out a code for one attempt of one person; the detail says who."""
+    HELPDESK_CODE_USED = "recovery:helpdesk_code:used"
+    """Such a code was one proof of an attempt; the detail says who had handed it out."""
     RECOVERY_UNFROZEN = "recovery:person:unfrozen"
     """Recovery works again."""
     PORTAL_SIGNED_IN = "portal:session:started"
@@ -117,6 +189,20 @@ class AuditAction(enum.StrEnum):
     """A portal session ended, by the person or by the IdP's back channel."""
     PORTAL_SIGN_IN_REFUSED = "portal:session:refused"
     """A sign-in to our own pages did not fit the person or the request that it was begun for."""
+    AGENT_INVITED = "writeback:agent:invited"
+    """An operator made a token with which an agent may join."""
+    AGENT_JOINED = "writeback:agent:joined"
+    """An agent joined and its key was pinned."""
+    AGENT_REFUSED = "writeback:agent:refused"
+    """Somebody tried to join with a token that is unknown, used or too old."""
+    AGENT_KEYS_ADOPTED = "writeback:agent:keys_adopted"
+    """An agent rolled its keys, and the gateway uses the new ones."""
+    AGENT_REVOKED = "writeback:agent:revoked"
+    """An operator let an agent work no more."""
+    TARGET_WRITTEN_LATE = "writeback:target:written_late"
+    """A place that had not answered has the new password now; the detail says which."""
+    TARGET_GIVEN_UP = "writeback:target:given_up"
+    """A place did not take the new password in time and is not tried again; the detail says which and why."""
     KEYS_ROTATED = "keys:vault:rotated"
     """Secrets at rest were sealed under the newest key."""
 
@@ -151,6 +237,9 @@ class Audit:
     ) -> None:
         """Record an event; it commits or vanishes with its transaction."""
         stored = dict(detail or {})
+        code = code_of(action.value, stored)
+        if code is not None:
+            stored["code"] = code
         row = AuditRow(at=now, action=action.value, person_id=person_id, reference=reference, detail=stored)
         self._session.add(row)
 

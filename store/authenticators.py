@@ -125,6 +125,20 @@ class Authenticators:
         )
         return self._session.scalar(counted) or 0
 
+    def sharing(self, kind: str, lookups: Collection[str], *, limit: int) -> tuple[Authenticator, ...]:
+        """Return who registered an address, oldest first, suspended ones too; `lookups` as in `shared_by`."""
+        rows = self._session.scalars(
+            select(AuthenticatorRow)
+            .where(
+                AuthenticatorRow.kind == kind,
+                AuthenticatorRow.lookup.in_(list(lookups)),
+                AuthenticatorRow.lookup != "",
+            )
+            .order_by(AuthenticatorRow.created_at, AuthenticatorRow.id)
+            .limit(limit)
+        )
+        return tuple(self._opened(row) for row in rows)
+
     def confirm(self, authenticator_id: str, *, now: dt.datetime) -> None:
         """Restart the re-confirmation clock of one authenticator."""
         self._change(AuthenticatorRow.id == authenticator_id, confirmed_at=now)

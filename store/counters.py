@@ -8,10 +8,11 @@ from typing import cast
 
 from store.expiring import Expiring, unavailable
 
-# A sorted set per limit: one member per hit, its time in milliseconds as score. Nothing is counted unless
-# every limit allows. Answers {longest wait in milliseconds, which limit asks for it (1, 2, …)}, or {0, 0}.
+# A sorted set per limit: one member per hit, its time in milliseconds as score; the member `lock` has the
+# end of a lock as score. Nothing is counted unless every limit allows. Answers {longest wait in milliseconds,
+# which limit asks for it (1, 2, …)}, or {0, 0}.
 # ARGV: now in milliseconds or "" for the server's own clock; a nonce, or "" to count nothing; then for each
-# key how many and the window in milliseconds.
+# key how many, the window and the lock in milliseconds.
 _HIT = """
 local now = tonumber(ARGV[1])
 if not now then
@@ -20,19 +21,30 @@ if not now then
 end
 local wait, which = 0, 0
 for i, key in ipairs(KEYS) do
-  local most, window = tonumber(ARGV[1 + 2 * i]), tonumber(ARGV[2 + 2 * i])
-  redis.call('ZREMRANGEBYSCORE', key, '-inf', now - window)
-  local count = redis.call('ZCARD', key)
-  if count >= most then
-    local oldest = redis.call('ZRANGE', key, count - most, count - most, 'WITHSCORES')
-    local left = math.max(tonumber(oldest[2]) + window - now, 1)
-    if left > wait then wait, which = left, i end
+  local most, window, lock = tonumber(ARGV[3 * i]), tonumber(ARGV[1 + 3 * i]), tonumber(ARGV[2 + 3 * i])
+  local left, locked = 0, tonumber(redis.call('ZSCORE', key, 'lock') or '0')
+  if locked > now then
+    left = locked - now
+  else
+    redis.call('ZREM', key, 'lock')
+    redis.call('ZREMRANGEBYSCORE', key, '-inf', now - window)
+    local count = redis.call('ZCARD', key)
+    if count >= most then
+      local oldest = redis.call('ZRANGE', key, count - most, count - most, 'WITHSCORES')
+      left = math.max(tonumber(oldest[2]) + window - now, 1)
+      if lock > left and ARGV[2] ~= '' then
+        left = lock
+        redis.call('ZADD', key, now + lock, 'lock')
+        redis.call('PEXPIRE', key, math.max(lock, window))
+      end
+    end
   end
+  if left > wait then wait, which = left, i end
 end
 if wait == 0 and ARGV[2] ~= '' then
   for i, key in ipairs(KEYS) do
     redis.call('ZADD', key, now, ARGV[2] .. i)
-    redis.call('PEXPIRE', key, ARGV[2 + 2 * i])
+    redis.call('PEXPIRE', key, ARGV[1 + 3 * i])
   end
 end
 return {wait, which}
@@ -44,7 +56,9 @@ if not now then
   local clock = redis.call('TIME')
   now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 end
-return redis.call('ZCOUNT', KEYS[1], '(' .. (now - tonumber(ARGV[2])), '+inf')
+local oldest = now - tonumber(ARGV[2])
+local lock = tonumber(redis.call('ZSCORE', KEYS[1], 'lock') or oldest)
+return redis.call('ZCOUNT', KEYS[1], '(' .. oldest, '+inf') - (lock > oldest and 1 or 0)
 """
 
 _MILLISECOND = dt.timedelta(milliseconds=1)
@@ -60,6 +74,8 @@ class Limit:
     most: int
     """At least 1."""
     window: dt.timedelta
+    lock: dt.timedelta = dt.timedelta(0)
+    """From the first refusal on, nothing is allowed for so long; zero where the window alone decides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +130,7 @@ class Counters:
             return Verdict(allowed=True, retry_after=dt.timedelta(0), exceeded=None)
         arguments: list[str | int] = [_stamp(now), nonce]
         for limit in limits:
-            arguments += [limit.most, limit.window // _MILLISECOND]
+            arguments += [limit.most, limit.window // _MILLISECOND, limit.lock // _MILLISECOND]
         with unavailable():
             wait, which = self._hit(keys=[self._name(limit.key) for limit in limits], args=arguments)
         exceeded = limits[which - 1].key if which else None

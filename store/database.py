@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from store import migrations
+from store.agents import Agents
 from store.audit import Audit
 from store.authenticators import Authenticators
 from store.errors import StoreMisconfigured, StoreUnavailable
@@ -22,6 +23,7 @@ from store.gate_facts import GateFacts, GateReader, reader_for
 from store.people import People
 from store.policies import Policies
 from store.spent import Spent
+from store.target_states import TargetStates
 from store.vault import Vault
 
 _WAIT_SECONDS = 5
@@ -38,6 +40,8 @@ class Transaction:
         self.policies = Policies(session)
         self.audit = Audit(session)
         self.spent = Spent(session)
+        self.agents = Agents(session)
+        self.target_states = TargetStates(session)
         self._afterwards: list[Callable[[], object]] = []
 
     def after_commit(self, function: Callable[[], object]) -> None:

@@ -61,6 +61,17 @@ class AuthenticatorRow(Base):
     last_step: Mapped[int | None] = mapped_column(RowNumber)
 
 
+class TargetStateRow(Base):
+    """What became of a person's last new password in one of several targets; never the password."""
+
+    __tablename__ = "target_states"
+
+    person_id: Mapped[str] = mapped_column(ForeignKey("people.id", ondelete="CASCADE"), primary_key=True)
+    target: Mapped[str] = mapped_column(String(64), primary_key=True)
+    state: Mapped[str] = mapped_column(String(20))
+    at: Mapped[dt.datetime]
+
+
 class PostponementRow(Base):
     """One IdP session in which somebody said "later"; the session is kept as a digest."""
 
@@ -108,3 +119,29 @@ class SpentRow(Base):
     purpose: Mapped[str] = mapped_column(String(40), primary_key=True)
     digest: Mapped[str] = mapped_column(String(64), primary_key=True)
     at: Mapped[dt.datetime] = mapped_column(index=True)
+
+
+class AgentRow(Base):
+    """A writeback agent that joined; revoked ones stay, so that their ids are never anybody else's."""
+
+    __tablename__ = "agents"
+    __table_args__ = (Index(None, "directory"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    directory: Mapped[str] = mapped_column(String(64))
+    signing: Mapped[str] = mapped_column(String(80))
+    generation: Mapped[int]
+    joined_at: Mapped[dt.datetime]
+    revoked_at: Mapped[dt.datetime | None]
+
+
+class AgentInvitationRow(Base):
+    """A token with which one agent may join, as a digest."""
+
+    __tablename__ = "agent_invitations"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    directory: Mapped[str] = mapped_column(String(64))
+    expires_at: Mapped[dt.datetime]
+    used_at: Mapped[dt.datetime | None]

@@ -23,6 +23,7 @@ _START_SECONDS = 10.0
 _STOP_SECONDS = 10.0
 _SOCKET_PATH_BYTES = 100
 _SET_PARENT_DEATH_SIGNAL = 1
+_ADDRESS = "address"
 _PING = b"*1\r\n$4\r\nPING\r\n"
 
 
@@ -52,6 +53,8 @@ class EmbeddedValkey:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
+                # Ctrl-C reaches the whole group of a terminal; the server must outlive its last client.
+                process_group=0,
                 preexec_fn=_die_with_parent(),  # noqa: PLW1509 - one system call between fork and exec
             )
             self._await(path)
@@ -87,6 +90,7 @@ class EmbeddedValkey:
             self._cleanup.callback(shutil.rmtree, elsewhere, ignore_errors=True)
             path = Path(elsewhere) / "valkey.sock"
         path.unlink(missing_ok=True)
+        (self._directory / _ADDRESS).write_text(f"unix://{path}", encoding="utf-8")
         return path
 
     def _command(self, path: Path) -> list[str]:
@@ -114,6 +118,15 @@ class EmbeddedValkey:
             if process is None or process.poll() is not None or time.monotonic() > deadline:
                 raise StoreUnavailable("expiring")
             time.sleep(0.005)
+
+
+def running_in(directory: Path) -> str:
+    """Return the address of the server that another process started in a directory; empty where none runs."""
+    try:
+        address = (directory / _ADDRESS).read_text(encoding="utf-8")
+    except OSError:
+        return ""
+    return address if _answers(Path(address.removeprefix("unix://"))) else ""
 
 
 def _answers(path: Path) -> bool:

@@ -13,8 +13,10 @@ from dataclasses import dataclass, field, replace
 
 from pydantic import TypeAdapter
 
-from flows.authenticators.base import Question
+from flows.authenticators.base import Prepared, Question, Unsent, Waiting, Wish
+from flows.binding import require_room
 from flows.errors import CodeExpired
+from flows.member import NewCodes
 from store.audit import AuditAction
 from store.authenticators import Authenticator
 from store.database import Transaction
@@ -56,20 +58,14 @@ class CodeSet:
 _JSON = TypeAdapter(CodeSet)
 
 
-class RecoveryCodes:
+class RecoveryCodes(Unsent):
     """The secret is a `CodeSet` as JSON."""
 
     name = NAME
-    is_sent = False
     is_told = True
 
     def __init__(self) -> None:
         self._decoy_secret = secret_of(new_codes())
-
-    def mask(self, secret: bytes) -> str:
-        """Return nothing: a paper has no destination."""
-        del secret
-        return ""
 
     def prove(
         self, question: Question, answer: str, transaction: Transaction, *, now: dt.datetime
@@ -86,6 +82,39 @@ class RecoveryCodes:
         if not _use(transaction, authenticator, digest, now=now):
             raise CodeExpired
         return (authenticator.id,)
+
+    def prepare(self, wish: Wish, *, now: dt.datetime) -> Prepared:
+        """Return new codes, not yet hidden: they are shown until the person says that they are saved."""
+        del now
+        voided = self.voids(wish.own, proved=wish.has_proved)
+        require_room(NAME, [each for each in wish.own if each not in voided])
+        return Prepared("\n".join(new_codes()).encode())
+
+    def shown(self, waiting: Waiting, wish: Wish) -> NewCodes:
+        """Return the codes, and whether earlier ones end with them."""
+        voided = self.voids(wish.own, proved=wish.has_proved)
+        return NewCodes(
+            codes=tuple(waiting.secret.decode().split()),
+            voids_earlier=any(not is_used_up(each) for each in voided),
+            made_at=waiting.asked_at,
+        )
+
+    def kept(self, waiting: Waiting, answer: str, *, now: dt.datetime) -> bytes | None:
+        """Return digests alone, where nothing was answered: pressing the button says that they are saved."""
+        del now
+        return None if answer else secret_of(waiting.secret.decode().split())
+
+    def voids(self, own: tuple[Authenticator, ...], *, proved: bool) -> tuple[Authenticator, ...]:
+        """Return the earlier sets that go when a new one comes.
+
+        Without a proof of an existing method only those that are used up: a thief voids nobody's paper (S1).
+        """
+        sets = [each for each in own if each.kind == NAME]
+        return tuple(each for each in sets if proved or is_used_up(each))
+
+    def left(self, secret: bytes) -> int | None:
+        """Return how many codes were not used yet."""
+        return left(secret)
 
 
 def _use(transaction: Transaction, authenticator: Authenticator, digest: str, *, now: dt.datetime) -> bool:

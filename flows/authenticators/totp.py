@@ -10,9 +10,12 @@ import secrets
 
 import pyotp
 
-from flows.authenticators.base import Question
+from flows.authenticators.base import Prepared, Question, Unsent, Waiting, Wish
+from flows.binding import require_room
 from flows.errors import CodeExpired
+from flows.member import NewApp
 from flows.verification_code import digits_of
+from store.authenticators import Authenticator
 from store.database import Transaction
 
 SECONDS = 30
@@ -21,20 +24,15 @@ DRIFT = 1
 _SEED_BYTES = 20
 
 
-class Totp:
+class Totp(Unsent):
     """The secret is the seed itself."""
 
     name = "totp"
-    is_sent = False
-    is_told = False
 
-    def __init__(self) -> None:
+    def __init__(self, organisation: str) -> None:
+        """Take the name that the app shows."""
+        self._organisation = organisation
         self._decoy_seed = new_seed()
-
-    def mask(self, secret: bytes) -> str:
-        """Return nothing: an app has no destination."""
-        del secret
-        return ""
 
     def prove(
         self, question: Question, answer: str, transaction: Transaction, *, now: dt.datetime
@@ -54,6 +52,25 @@ class Totp:
         if not transaction.authenticators.use_step(*found):
             raise CodeExpired
         return (found[0],)
+
+    def prepare(self, wish: Wish, *, now: dt.datetime) -> Prepared:
+        """Return a new seed."""
+        del now
+        require_room(self.name, wish.own)
+        return Prepared(new_seed())
+
+    def shown(self, waiting: Waiting, wish: Wish) -> NewApp:
+        """Return the seed as people type it and as the QR code carries it."""
+        seed = waiting.secret
+        return NewApp(base32(seed), uri(seed, account=wish.username, organisation=self._organisation))
+
+    def kept(self, waiting: Waiting, answer: str, *, now: dt.datetime) -> bytes | None:
+        """Return the seed where the app shows the right code."""
+        return waiting.secret if matching_step(waiting.secret, answer, now) is not None else None
+
+    def bound(self, transaction: Transaction, added: Authenticator, answer: str, *, now: dt.datetime) -> None:
+        """Use up the time step that bound it."""
+        transaction.authenticators.use_step(added.id, matching_step(added.secret, answer, now) or 0)
 
 
 def matching_step(seed: bytes, answer: str, now: dt.datetime) -> int | None:

@@ -4,11 +4,12 @@ import datetime as dt
 import html
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
 from enforcement.policy import Purpose
+from flows.messaging import sms_text
 from flows.messaging.asked import Asked
 from flows.messaging.message import Message, MessageKind
 
@@ -32,12 +33,28 @@ class Draft:
     subject: str
     paragraphs: tuple[str, ...] = field(repr=False)
     """Plain text, one sentence or more each; the code and links stand on lines of their own."""
+    short: str = field(default="", repr=False)
+    """The same for a text message; empty where it only goes by mail."""
+    spoken: str = field(default="", repr=False)
+    """The same for a call, see `Message.text`; empty where it only goes by mail."""
+    locale: str = ""
+    """The language that it is written in: BCP 47; empty where nobody knows it."""
 
-    def to(self, address: str, kind: MessageKind, reference: str) -> Message:
-        """Return the message for one address."""
+    def to(self, address: str, kind: MessageKind, reference: str, channel: str = "email") -> Message:
+        """Return the message for one address or number."""
+        if channel != "email":
+            return Message(
+                to=address,
+                channel=channel,
+                subject="",
+                text=self.spoken if channel == "voice" else self.short,
+                kind=kind,
+                reference=reference,
+                locale=self.locale,
+            )
         return Message(
             to=address,
-            channel="email",
+            channel=channel,
             subject=self.subject,
             text="\n\n".join(self.paragraphs) + "\n",
             html=_html(self.subject, self.paragraphs),
@@ -50,7 +67,13 @@ class Render:
     """Writes drafts in one language for one organisation."""
 
     def __init__(
-        self, *, organisation: str, zone: str = "UTC", languages: Languages = english_only, locale: str = ""
+        self,
+        *,
+        organisation: str,
+        zone: str = "UTC",
+        languages: Languages = english_only,
+        locale: str = "",
+        host: str = "",
     ) -> None:
         """Take what every message needs.
 
@@ -59,22 +82,37 @@ class Render:
             zone: Time zone whose time is told beside UTC, like `Europe/Amsterdam`.
             languages: Finds what translates sentences, placeholders kept.
             locale: The receiver's language as BCP 47; empty where nobody knows it.
+            host: On which codes from text messages are typed; empty where it has no name.
         """
         self._organisation = organisation
         self._zone = ZoneInfo(zone)
         self._languages = languages
+        self._locale = locale
         self._translate = languages(locale)
+        self._host = host
 
     def in_language(self, locale: str) -> "Render":
         """Return the same for a receiver whose language is known; for an empty one, the default."""
         return Render(
-            organisation=self._organisation, zone=self._zone.key, languages=self._languages, locale=locale
+            organisation=self._organisation,
+            zone=self._zone.key,
+            languages=self._languages,
+            locale=locale,
+            host=self._host,
         )
 
     def attempt_code(
-        self, purpose: Purpose, code: str, *, name: str, minutes: int, asked: Asked, reference: str
+        self,
+        purpose: Purpose,
+        code: str,
+        *,
+        name: str,
+        minutes: int,
+        asked: Asked,
+        link: str,
+        reference: str,
     ) -> Draft:
-        """Return the message with a code that proves an address in a reset or an unlock."""
+        """Return the message with a code that proves an address; `link` is for another device."""
         _ = self._translate
         sentence = (
             _("Your verification code for unlocking your account at {organisation} is:")
@@ -90,11 +128,19 @@ class Render:
                 _("It works once, for {minutes} minutes, in the browser that asked for it.").format(
                     minutes=minutes
                 ),
+                _(
+                    "To go on on another device instead, open this page there and type the code. "
+                    "It then ends in the first browser:"
+                ),
+                link,
                 self._asked(asked),
                 _("If that was not you, do nothing: without the code nothing changes."),
                 self._secrecy(),
                 self._reference(reference),
             ),
+            short=self._short(code),
+            spoken=self._spoken(code),
+            locale=self._locale,
         )
 
     def registration_code(self, code: str, *, minutes: int, asked: Asked, reference: str) -> Draft:
@@ -113,6 +159,9 @@ class Render:
                 self._secrecy(),
                 self._reference(reference),
             ),
+            short=self._short(code),
+            spoken=self._spoken(code),
+            locale=self._locale,
         )
 
     def step_up_code(self, code: str, *, minutes: int, asked: Asked, reference: str) -> Draft:
@@ -131,7 +180,28 @@ class Render:
                 self._secrecy(),
                 self._reference(reference),
             ),
+            short=self._short(code),
+            spoken=self._spoken(code),
+            locale=self._locale,
         )
+
+    def _short(self, code: str) -> str:
+        _ = self._translate
+        sentence = _("{code} is your verification code for {organisation}. Give it to nobody.").format(
+            code=code, organisation=self._organisation
+        )
+        return sms_text.bound_to(sentence, self._host, code)
+
+    def _spoken(self, code: str) -> str:
+        _ = self._translate
+        greeting = _(
+            "Hello. {organisation} calls you with a verification code that somebody asked for. "
+            "If that was not you, hang up. To hear the code, press the hash key."
+        ).format(organisation=self._organisation)
+        told = _("Your code is: {digits}. Once more: {digits}. Give it to nobody.").format(
+            digits=", ".join(code)
+        )
+        return f"{greeting}\n\n{told}"
 
     def password_reset(
         self, *, name: str, at: dt.datetime, stop_link: str, reference: str, certain: bool = True
@@ -149,6 +219,27 @@ class Render:
                 *self._greeting(name),
                 happened.format(organisation=self._organisation, when=self._when(at)),
                 _("If that was you, there is nothing to do."),
+                *self._stop(stop_link),
+                self._reference(reference),
+            ),
+        )
+
+    def password_not_everywhere(
+        self, *, name: str, targets: Sequence[str], at: dt.datetime, stop_link: str, reference: str
+    ) -> Draft:
+        """Return the notice that a new password does not work in some places; `targets` names them."""
+        _ = self._translate
+        return Draft(
+            _("Your new password at {organisation} does not work everywhere yet").format(
+                organisation=self._organisation
+            ),
+            (
+                *self._greeting(name),
+                _(
+                    "We tried until {when} to bring your new password to every place. "
+                    "It does not work yet at: {places}. There, your old password may still be the one."
+                ).format(when=self._when(at), places=", ".join(targets)),
+                _("Please change your password again, so that it works everywhere."),
                 *self._stop(stop_link),
                 self._reference(reference),
             ),
@@ -302,7 +393,10 @@ class Render:
         names = {
             "email": _("A private mail address"),
             "totp": _("An authenticator app"),
+            "passkey": _("A passkey"),
             "recovery_codes": _("A set of recovery codes"),
+            "security_questions": _("A set of security questions"),
+            "identity": _("Another sign-in"),
         }
         return names.get(kind) or _("A recovery method")
 

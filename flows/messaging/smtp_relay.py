@@ -1,7 +1,6 @@
 """Mail through the organisation's own server."""
 
 import datetime as dt
-import ipaddress
 import smtplib
 import ssl
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from email.policy import SMTP
 from email.utils import format_datetime, formataddr, make_msgid
 
 from flows.errors import MessageNotSent
+from flows.messaging.loopback import is_loopback
 from flows.messaging.message import Message
 from flows.settings import MailSettings
 
@@ -27,7 +27,7 @@ class SmtpRelay:
         """
         if not settings.host:
             raise ValueError("messages.mail.host: no mail server is set")
-        if settings.tls == "none" and not _is_loopback(settings.host):
+        if settings.tls == "none" and not is_loopback(settings.host):
             raise ValueError("messages.mail.tls: `none` is allowed for a server on loopback only")
         self._settings = settings
         self._clock = clock
@@ -87,12 +87,3 @@ class SmtpRelay:
         if message.html is not None:
             mail.add_alternative(message.html, subtype="html")
         return mail
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -18,14 +18,20 @@ from gateway.settings import Settings
     "--network", is_flag=True, help="Try each peer: identity provider, directories, mail, databases."
 )
 @click.option(
+    "--person",
+    default="",
+    metavar="NAME",
+    help="With --network: say which right is missing over this person; nothing is written.",
+)
+@click.option(
     "--json", "as_json", is_flag=True, help="For scripts: a list of objects `part`, `ok`, `problem`."
 )
-def command(settings_path: Path, secrets: Path | None, *, network: bool, as_json: bool) -> None:
+def command(settings_path: Path, secrets: Path | None, *, network: bool, person: str, as_json: bool) -> None:
     """Tell every problem of the settings and the policy; with --network, of the peers too."""
     settings = load_or_exit(settings_path, secrets)
     results = list(_documents(settings))
     if network:
-        results += list(_peers(settings))
+        results += list(_peers(settings, person))
     for part, problem in results if not as_json else ():
         click.echo(f"{'ok     ' if not problem else 'PROBLEM'}  {part}{f': {problem}' if problem else ''}")
     if as_json:
@@ -36,8 +42,8 @@ def command(settings_path: Path, secrets: Path | None, *, network: bool, as_json
 
 def _documents(settings: Settings) -> Iterator[tuple[str, str]]:
     from enforcement.policy import PolicyInvalid, load
-    from gateway.app import open_vault
     from gateway.settings import SettingsInvalid
+    from gateway.stores import open_vault
     from store.errors import StoreMisconfigured
 
     yield "settings", ""
@@ -49,6 +55,8 @@ def _documents(settings: Settings) -> Iterator[tuple[str, str]]:
         yield from ((f"policies.file {where}", what) for where, what in invalid.problems)
     else:
         yield "policies.file", ""
+        yield from _channels(settings)
+        yield from _identities(settings)
     try:
         open_vault(settings)
     except SettingsInvalid as invalid:
@@ -57,12 +65,54 @@ def _documents(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "vault.keys", "every key is 32 bytes in Base64, and each is listed once"
     else:
         yield "vault.keys", ""
+    yield from _leaked_passwords(settings)
 
 
-def _peers(settings: Settings) -> Iterator[tuple[str, str]]:
-    from gateway.app import open_database, open_vault
+def _identities(settings: Settings) -> Iterator[tuple[str, str]]:
+    from enforcement.policy import load
+    from gateway.identity_signin import require_identities
+    from gateway.settings import SettingsInvalid
+
+    try:
+        require_identities(load(settings.policies.file.read_text("utf-8")), settings)
+    except SettingsInvalid as invalid:
+        yield from invalid.problems
+
+
+def _channels(settings: Settings) -> Iterator[tuple[str, str]]:
+    from enforcement.policy import load
+    from gateway.messages import channels, require_channels
+    from gateway.services import system_clock
+    from gateway.settings import SettingsInvalid
+
+    policy = load(settings.policies.file.read_text("utf-8"))
+    try:
+        require_channels(policy, channels(settings, system_clock))
+    except SettingsInvalid as invalid:
+        yield from invalid.problems
+    else:
+        yield "messages", ""
+
+
+def _leaked_passwords(settings: Settings) -> Iterator[tuple[str, str]]:
+    from gateway.breached_passwords import open_breaches
+    from gateway.settings import SettingsInvalid
+
+    try:
+        breaches = open_breaches(settings.passwords.breaches)
+    except SettingsInvalid as invalid:
+        yield from invalid.problems
+        return
+    if breaches:
+        breaches.close()
+        yield "passwords.breaches", ""
+
+
+def _peers(settings: Settings, person: str) -> Iterator[tuple[str, str]]:
+    from gateway.directory_checks import directories
     from gateway.plane.assembly import redirect_uri
     from gateway.providers import open_provider
+    from gateway.stores import open_database, open_vault
     from idp_plugin.silent_check import SilentCheck
     from store.expiring import Expiring
 
@@ -72,6 +122,7 @@ def _peers(settings: Settings) -> Iterator[tuple[str, str]]:
     # A name that nobody has: what counts is that the question is understood.
     yield "people", _problem(lambda: provider.directory.find("sparekey-check-nobody"))
     provider.close()
+    yield from directories(settings, person)
     database = open_database(settings)
     yield "database", _problem(database.ping)
     database.dispose()
@@ -79,6 +130,10 @@ def _peers(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "redis", _problem(lambda: Expiring(settings.redis.url, open_vault(settings)).close())
     if settings.messages.mail.host:
         yield "mail", _problem(lambda: _greet(settings))
+    if settings.messages.sms.smpp:
+        yield "text messages", _problem(lambda: _bind(settings))
+    if settings.passwords.breaches.source != "none":
+        yield "leaked passwords", _problem(lambda: _look_up(settings))
 
 
 def _problem(probe: Callable[[], object]) -> str:
@@ -88,6 +143,23 @@ def _problem(probe: Callable[[], object]) -> str:
     except Exception as error:  # noqa: BLE001 - each peer fails in its own words
         return f"{type(error).__name__}: {error}"
     return ""
+
+
+def _look_up(settings: Settings) -> None:
+    from gateway.breached_passwords import open_breaches
+
+    breaches = open_breaches(settings.passwords.breaches)
+    if breaches:
+        # Nobody's own: what counts is that the question is answered.
+        breaches.have("password")
+        breaches.close()
+
+
+def _bind(settings: Settings) -> None:
+    from flows.messaging.smpp_link import SmppLink
+
+    if settings.messages.sms.smpp:
+        SmppLink.opened(settings.messages.sms.smpp).close()
 
 
 def _greet(settings: Settings) -> None:

@@ -18,7 +18,7 @@ def command() -> None:
 @secrets_directory
 def upgrade(settings_path: Path, secrets: Path | None) -> None:
     """Bring the schema to this version's; safe to repeat."""
-    from gateway.app import open_database
+    from gateway.stores import open_database
 
     database = open_database(load_or_exit(settings_path, secrets))
     database.upgrade()
@@ -31,8 +31,8 @@ def upgrade(settings_path: Path, secrets: Path | None) -> None:
 @secrets_directory
 def purge(settings_path: Path, secrets: Path | None) -> None:
     """Forget spent codes and claims that are older than a month; run it from a timer."""
-    from gateway.app import open_database
     from gateway.services import system_clock
+    from gateway.stores import open_database
 
     database = open_database(load_or_exit(settings_path, secrets))
     with database.transaction() as transaction:

@@ -13,7 +13,13 @@ import click
 if TYPE_CHECKING:
     from gateway.demo import Demo
 
-WALK = Path(__file__).with_name("walk.py")
+WALK = (
+    "-I",
+    "-c",
+    "import runpy, sys; sys.path.append(sys.argv.pop(1)); runpy.run_module('walk', run_name='__main__')",
+    str(Path(__file__).parent),
+)
+"""Arguments for Python: the walk as a package of its own, found in this folder and nowhere else."""
 
 
 @click.command()
@@ -60,8 +66,8 @@ async def _run(demo: "Demo", ready_file: Path, *, walk: bool) -> int:
 
 
 async def _walk(ready_file: Path) -> int:
-    # A process of its own, run as a file: it cannot reach anything of ours but by HTTP.
-    process = await asyncio.create_subprocess_exec(sys.executable, "-I", str(WALK), str(ready_file))
+    # A process of its own: it cannot reach anything of ours but by HTTP.
+    process = await asyncio.create_subprocess_exec(sys.executable, *WALK, str(ready_file))
     return 0 if await process.wait() == 0 else 1
 
 

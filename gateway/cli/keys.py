@@ -30,7 +30,7 @@ def rotate(settings_path: Path, secrets: Path | None) -> None:
     """
     from rich.progress import Progress
 
-    from gateway.app import open_database
+    from gateway.stores import open_database
 
     database = open_database(load_or_exit(settings_path, secrets))
     total = 0

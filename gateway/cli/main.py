@@ -8,11 +8,14 @@ import click
 COMMANDS = {
     "serve": "gateway.cli.serve",
     "worker": "gateway.cli.worker",
+    "agent": "gateway.cli.agent",
+    "agents": "gateway.cli.agents",
     "demo": "gateway.cli.demo",
     "check": "gateway.cli.check",
     "people": "gateway.cli.people",
     "database": "gateway.cli.database",
     "keys": "gateway.cli.keys",
+    "passwords": "gateway.cli.passwords",
 }
 """Name and module; each module holds a click command called `command`."""
 
@@ -30,8 +33,25 @@ class LazyGroup(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(COMMANDS[cmd_name]).command
+        try:
+            command: click.Command = importlib.import_module(COMMANDS[cmd_name]).command
+        except ModuleNotFoundError as missing:
+            return _not_installed(cmd_name, missing)
         return command
+
+
+def _not_installed(name: str, missing: ModuleNotFoundError) -> click.Command:
+    """Return a command that says what is missing: an agent's host has the agent alone."""
+
+    @click.command(
+        name,
+        help="Not installed here: needs sparekey[gateway].",
+        context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+    )
+    def command() -> None:
+        raise click.ClickException(f"{missing.name} is missing: install sparekey[gateway]")
+
+    return command
 
 
 @click.command(cls=LazyGroup)

@@ -1,11 +1,17 @@
 """`sparekey people`: what operators do for one person."""
 
 import getpass
+import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gateway.cli.options import load_or_exit, secrets_directory, settings_file
+
+if TYPE_CHECKING:
+    from enforcement.policy import Purpose
+    from flows.administrator_reset import Invited, Temporary
 
 
 @click.group()
@@ -24,9 +30,9 @@ def unfreeze(identifier: str, settings_path: Path, secrets: Path | None) -> None
     your name. First make sure, face to face or by a number you know, that you talk to the person.
     """
     from flows.freezing import unfreeze as unfreeze_person
-    from gateway.app import open_database
     from gateway.providers import open_provider
     from gateway.services import system_clock
+    from gateway.stores import open_database
 
     settings = load_or_exit(settings_path, secrets)
     provider = open_provider(settings)
@@ -40,3 +46,178 @@ def unfreeze(identifier: str, settings_path: Path, secrets: Path | None) -> None
     if not known:
         raise click.ClickException("this person never registered anything, so nothing is frozen")
     click.echo(f"account recovery of {identity.username} works again")
+
+
+@command.command("clear-limits")
+@click.argument("identifier")
+@settings_file
+@secrets_directory
+def clear_limits(identifier: str, settings_path: Path, secrets: Path | None) -> None:
+    """Forget the wrong answers and code messages that are counted for one person.
+
+    For somebody whom strangers shut out, or who tried too often. Nothing is proved or unfrozen by it, and
+    what messages cost stays counted. Recorded in the audit with your name.
+    """
+    from gateway.limits import clear_limits_of
+    from gateway.providers import open_provider
+
+    settings = load_or_exit(settings_path, secrets)
+    provider = open_provider(settings)
+    try:
+        identity = provider.directory.find(identifier)
+        if identity is None:
+            raise click.ClickException("no one person has this name")
+        clear_limits_of(settings, provider.directory, identity, also=(identifier,), author=getpass.getuser())
+    finally:
+        provider.close()
+    click.echo(f"{identity.username} may try again")
+
+
+_WHY_NO_CODE = {
+    "unknown": "no one person has this name",
+    "disabled": "this account is switched off",
+    "privileged": "this account has special rights: no code helps it",
+    "not_covered": "no rule for this person lists helpdesk_code for this",
+}
+_WHY_NOT = {
+    "unknown": "no one person has this name",
+    "disabled": "the account is switched off",
+    "privileged": "the account has special rights: its password is never written here",
+    "cannot_force": "this directory cannot ask for a change at the next sign-in: use --send-code",
+    "no_way": "nothing is registered that could prove who this is: use --temporary",
+}
+
+
+@command.command()
+@click.argument("identifier")
+@click.option(
+    "--temporary",
+    "way",
+    flag_value="temporary",
+    help="Make up a password that must be changed, and show it once.",
+)
+@click.option(
+    "--send-code",
+    "way",
+    flag_value="invitation",
+    help="Send a link to the person's own reset; nobody else learns a password.",
+)
+@settings_file
+@secrets_directory
+def reset(identifier: str, way: str | None, settings_path: Path, secrets: Path | None) -> None:
+    """Help somebody who cannot get in, with a temporary password or by a link to a reset.
+
+    First make sure, face to face or by a number you know, that you talk to the person. Needs a running
+    gateway, which delivers the messages. Recorded in the audit with your name, and told to the person.
+    """
+    from flows.errors import Failed, HelpRefused, OutcomeIsUnknown, Unavailable
+    from gateway.helping import open_help
+    from gateway.services import system_clock
+    from store.errors import StoreUnavailable
+
+    if way is None:
+        raise click.UsageError("choose --temporary or --send-code")
+    settings, author, now = load_or_exit(settings_path, secrets), getpass.getuser(), system_clock()
+    try:
+        with open_help(settings) as helping:
+            if way == "temporary":
+                _tell_temporary(helping.administrator_reset.temporary(identifier, author=author, now=now))
+            else:
+                _tell_invited(helping.administrator_reset.invite(identifier, author=author, now=now))
+    except HelpRefused as error:
+        raise click.ClickException(_WHY_NOT.get(error.why, error.why)) from error
+    except OutcomeIsUnknown as error:
+        raise click.ClickException(
+            "the password may have been changed to one that nobody knows: run this again"
+        ) from error
+    except (Unavailable, StoreUnavailable) as error:
+        raise click.ClickException("a part that is needed does not answer; nothing was changed") from error
+    except Failed as error:
+        raise click.ClickException("the directory refused; nothing was changed") from error
+
+
+def _tell_temporary(done: "Temporary") -> None:
+    click.echo(f"temporary password of {done.username}, shown once: {done.password}")
+    click.echo(f"it must be changed at the next sign-in; reference {done.reference}")
+    if done.sessions_left != 0:
+        click.echo("some sessions may still be open", err=True)
+
+
+def _tell_invited(done: "Invited") -> None:
+    click.echo(f"{done.username} is sent a link, in {done.messages} messages; reference {done.reference}")
+
+
+@command.command()
+@click.argument("identifier")
+@click.option(
+    "--purpose", type=click.Choice(["reset", "unlock", "change"]), default="reset", show_default=True
+)
+@click.option("--reference", required=True, help="What the caller reads out from the screen.")
+@settings_file
+@secrets_directory
+def code(
+    identifier: str, purpose: "Purpose", reference: str, settings_path: Path, secrets: Path | None
+) -> None:
+    """Hand out a code that counts as one proof, for 15 minutes, in the caller's own attempt.
+
+    First make sure, face to face or by a number you know, that you talk to the person. The caller chooses
+    "Use a code that my helpdesk tells me" and reads the reference to you. A newer code voids an older one.
+    Needs a running gateway. Recorded in the audit with your name.
+    """
+    from flows.errors import HelpRefused, Unavailable
+    from gateway.helping import open_help
+    from gateway.services import system_clock
+    from store.errors import StoreUnavailable
+
+    settings = load_or_exit(settings_path, secrets)
+    try:
+        with open_help(settings) as helping:
+            handed_out = helping.helpdesk_codes.issue(
+                identifier, purpose, reference, author=getpass.getuser(), now=system_clock()
+            )
+    except HelpRefused as error:
+        raise click.ClickException(_WHY_NO_CODE.get(error.why, error.why)) from error
+    except (Unavailable, StoreUnavailable) as error:
+        raise click.ClickException("a part that is needed does not answer; nothing was handed out") from error
+    click.echo(f"code for {handed_out.username}: {handed_out.code}")
+    click.echo(f"good until {handed_out.until:%H:%M} UTC, in the attempt {reference} alone")
+
+
+@command.command()
+@click.argument("identifier")
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+@settings_file
+@secrets_directory
+def messages(identifier: str, as_json: bool, settings_path: Path, secrets: Path | None) -> None:
+    """Show what became of the newest messages to one person: never their text or address."""
+    from flows.messaging.deliveries import deliveries
+    from gateway.providers import open_provider
+    from gateway.stores import open_database
+
+    settings = load_or_exit(settings_path, secrets)
+    provider = open_provider(settings)
+    identity = provider.directory.find(identifier)
+    provider.close()
+    if identity is None:
+        raise click.ClickException("no one person has this name")
+    database, subject = open_database(settings), identity.subject
+    with database.reading() as transaction:
+        person = transaction.people.by_subject(subject.source, subject.id)
+        events = transaction.audit.find(person_id=person.id) if person else ()
+    database.dispose()
+    told = [
+        {
+            "at": each.at.isoformat(timespec="seconds"),
+            "kind": each.kind,
+            "channel": each.channel,
+            "state": each.state.value,
+            "tries": each.tries,
+            "reference": each.reference,
+        }
+        for each in deliveries(events)
+    ]
+    if as_json:
+        click.echo(json.dumps(told))
+        return
+    for each in told:
+        click.echo("  ".join(str(value) for value in each.values()))

@@ -6,22 +6,36 @@ from flask_wtf.csrf import CSRFProtect
 from gateway.browser import register_browser
 from gateway.errors import register_errors
 from gateway.i18n import register_languages
+from gateway.known_device import register_known_devices
 from gateway.origin import register_origin_check
 from gateway.pages import (
     change_password,
+    contact,
+    forgotten_name,
     hold,
     home,
+    identity,
+    invitation,
+    moving,
     outbox,
+    receipts,
     registration,
     registration_adding,
+    registration_identity,
+    registration_passkey,
+    registration_phone,
     registration_proof,
+    registration_questions,
     registration_recovery_codes,
     reset,
+    reset_identity,
+    reset_number,
     reset_password,
     reset_proof,
     reset_start,
     signing_in,
     unlock,
+    well_known,
 )
 from gateway.pages.words import register_words
 from gateway.plane.hold import HoldGone
@@ -31,10 +45,16 @@ from gateway.services import EXTENSION, Services
 
 # Modules that add their routes to another one's blueprint; named here so that they are imported.
 _PARTS = (
+    reset_identity,
     reset_start,
     reset_proof,
+    reset_number,
     registration_adding,
+    registration_identity,
+    registration_passkey,
+    registration_phone,
     registration_proof,
+    registration_questions,
     registration_recovery_codes,
 )
 
@@ -62,20 +82,26 @@ def register_pages(app: Flask) -> None:
     register_origin_check(app)
     register_errors(app)
     register_words(app)
+    register_known_devices(app)
     app.register_error_handler(HoldGone, hold.hold_gone)
     forms = CSRFProtect(app)
     forms.exempt(signing_in.backchannel_logout)
+    forms.exempt(receipts.pages)
     prefix = settings.gateway.prefix
     # The same pages twice: what differs is read from the name.
     for purpose in PURPOSES:
-        app.register_blueprint(reset.pages, name=purpose, url_prefix=f"{prefix}/{purpose}")
+        path = "change/expired" if purpose == "change" else purpose
+        app.register_blueprint(reset.pages, name=purpose, url_prefix=f"{prefix}/{path}")
     app.register_blueprint(reset_password.pages, url_prefix=f"{prefix}/reset")
     app.register_blueprint(unlock.pages, url_prefix=f"{prefix}/unlock")
-    for part in (registration, hold, home, signing_in):
+    app.register_blueprint(change_password.pages, url_prefix=f"{prefix}/change")
+    app.register_blueprint(forgotten_name.pages, url_prefix=f"{prefix}/forgotten-name")
+    app.register_blueprint(contact.pages, url_prefix=f"{prefix}/contact")
+    for part in (registration, hold, home, signing_in, identity, moving, invitation, receipts):
         app.register_blueprint(part.pages, url_prefix=settings.gateway.prefix)
     if settings.demo.outbox is not None:
         app.register_blueprint(outbox.pages, url_prefix=settings.gateway.prefix)
-    app.register_blueprint(change_password.pages)
+    app.register_blueprint(well_known.pages)
 
 
 def _serve_static_files(app: Flask, prefix: str) -> None:

@@ -9,9 +9,10 @@ from flask_babel import gettext as _
 from markupsafe import Markup
 
 from flows.errors import AttemptExpired, ProofRequired
-from flows.member import Pending, PendingCodes
+from flows.member import NewApp
 from gateway.errors import ShownIn
 from gateway.forms import AddressForm, ButtonForm, CodeForm
+from gateway.pages.adding import ADDINGS
 from gateway.pages.answers import client_address, client_agent, see_other
 from gateway.pages.registration import current_member, held_sign_in, pages, status_of
 from gateway.services import services
@@ -23,7 +24,7 @@ AUTHENTICATOR_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 def ask_address() -> ResponseReturnValue:
     """Ask which address, the directory's own first."""
     if status_of(current_member()).proof_needed and not is_lost():
-        return see_other("registration.choose_proof", then="email", replaces=_replaces() or None)
+        return see_other("registration.choose_proof", then="email", replaces=replaces() or None)
     return _ask_address(AddressForm(formdata=None))
 
 
@@ -38,18 +39,19 @@ def add_address() -> ResponseReturnValue:
         return _ask_address(form), 422
     try:
         with ShownIn(form, "address") as shown:
-            pending = services().registration.begin_email(
+            pending = services().registration.begin(
                 current_member(),
+                "email",
                 form.chosen(),
                 now=services().clock(),
                 lost=is_lost(),
-                replaces=_replaces(),
+                replaces=replaces(),
                 asked_from=client_address(),
                 agent=client_agent(),
             )
             return see_other("registration.ask_code", pending_id=pending.id)
     except ProofRequired:
-        return see_other("registration.choose_proof", then="email", replaces=_replaces() or None)
+        return see_other("registration.choose_proof", then="email", replaces=replaces() or None)
     return _ask_address(form), shown.status
 
 
@@ -58,8 +60,8 @@ def add_app() -> ResponseReturnValue:
     """Make a seed for an authenticator app."""
     try:
         with ShownIn(ButtonForm(), "csrf_token"):
-            pending = services().registration.begin_totp(
-                current_member(), now=services().clock(), lost=is_lost(), replaces=_replaces()
+            pending = services().registration.begin(
+                current_member(), "totp", now=services().clock(), lost=is_lost(), replaces=replaces()
             )
             return see_other("registration.ask_code", pending_id=pending.id)
     except ProofRequired:
@@ -100,7 +102,8 @@ def is_lost() -> bool:
     return request.args.get("lost") == "yes"
 
 
-def _replaces() -> str:
+def replaces() -> str:
+    """Return the id of the authenticator that goes when the new one comes, or the empty string."""
     asked = request.args.get("replaces", "")
     return asked if AUTHENTICATOR_ID.fullmatch(asked) else ""
 
@@ -108,17 +111,17 @@ def _replaces() -> str:
 def _ask_address(form: AddressForm) -> str:
     status = status_of(current_member())
     return render_template(
-        "registration/email.html", form=form, status=status, lost=is_lost(), replaces=_replaces()
+        "registration/email.html", form=form, status=status, lost=is_lost(), replaces=replaces()
     )
 
 
 def _ask_code(pending_id: str, form: CodeForm) -> str:
     pending = services().registration.pending(current_member(), pending_id, now=services().clock())
-    if isinstance(pending, PendingCodes):
+    if pending.shown is not None and not isinstance(pending.shown, NewApp):
         raise AttemptExpired
-    if isinstance(pending, Pending):
-        return render_template("registration/code.html", form=form, pending=pending)
-    picture, secret = qr_code(pending.uri), in_groups(pending.secret_base32)
+    if not isinstance(pending.shown, NewApp):
+        return render_template(ADDINGS[pending.kind].code_page, form=form, pending=pending)
+    picture, secret = qr_code(pending.shown.uri), in_groups(pending.shown.secret_base32)
     return render_template(
         "registration/totp.html", form=form, pending=pending, picture=picture, secret=secret
     )

@@ -4,20 +4,23 @@ import datetime as dt
 import re
 from typing import Any
 
-from flask import render_template, request
+from flask import render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from pydantic import TypeAdapter
 
 from flows.errors import AttemptExpired
 from flows.member import Pending, Registered
 from gateway.errors import ShownIn
-from gateway.forms import CodeForm, KindForm, code_form
+from gateway.forms import CodeForm, KindForm
+from gateway.pages.adding import ADDINGS
 from gateway.pages.answers import client_address, client_agent, see_other
+from gateway.pages.asking import asking, what_was_asked
+from gateway.pages.identity import allow_buttons_to
 from gateway.pages.portal import signed_in
 from gateway.pages.registration import current_member, own, pages, status_of
 from gateway.services import services
 
-THEN = re.compile(r"email|totp|recovery_codes|(?:remove|saved)-[A-Za-z0-9_-]{1,64}")
+THEN = re.compile(r"[a-z_]{1,40}|(?:remove|saved)-[A-Za-z0-9_-]{1,64}")
 AUTHENTICATOR_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 ASKED = "asked_proof"
 ASKED_LIFETIME = dt.timedelta(minutes=15)
@@ -34,44 +37,46 @@ def choose_proof() -> ResponseReturnValue:
 def begin_proof() -> ResponseReturnValue:
     """Ask for a proof by the chosen one."""
     form = KindForm()
-    if not form.validate_on_submit() or own(str(form.kind.data), status_of(current_member())) is None:
+    chosen, _dot, way = str(form.kind.data).partition(".")
+    if not form.validate_on_submit() or own(chosen, status_of(current_member())) is None:
         return _offer(form), 422
     with ShownIn(form, "kind") as shown:
         pending = services().registration.prove_begin(
             current_member(),
-            str(form.kind.data),
+            chosen,
+            way=way,
             now=services().clock(),
             asked_from=client_address(),
             agent=client_agent(),
         )
         services().expiring.put(ASKED, _key(pending.id), _JSON.dump_json(pending), ttl=ASKED_LIFETIME)
-        return see_other("registration.ask_proof", pending_id=pending.id, **_then())
+        return see_other("registration.ask_proof", pending_id=pending.id, **wanted())
     return _offer(form), shown.status
 
 
 @pages.get("/register/prove/<pending_id>")
 def ask_proof(pending_id: str) -> ResponseReturnValue:
     """Ask for the code."""
-    asked = _asked(pending_id)
-    return _ask(asked, code_form(asked.kind)(formdata=None))
+    asked = asked_proof(pending_id)
+    return _ask(asked, asking(asked.kind).form(formdata=None))
 
 
 @pages.post("/register/prove/<pending_id>")
 def check_proof(pending_id: str) -> ResponseReturnValue:
     """Check the code; the proof then counts for ten minutes."""
-    asked = _asked(pending_id)
-    form = code_form(asked.kind)()
+    asked = asked_proof(pending_id)
+    form = asking(asked.kind).form()
     if not form.validate_on_submit():
         return _ask(asked, form), 422
     with ShownIn(form, "code", form.refusals) as shown:
         services().registration.prove_confirm(
-            current_member(), pending_id, str(form.code.data), now=services().clock()
+            current_member(), pending_id, form.answer(), now=services().clock()
         )
-        return _go_on()
+        return go_on()
     return _ask(asked, form), shown.status
 
 
-def _then() -> dict[str, Any]:
+def wanted() -> dict[str, Any]:
     """Return what the person wanted to do, for the next address."""
     then, replaces = request.args.get("then", ""), request.args.get("replaces", "")
     return {
@@ -80,12 +85,13 @@ def _then() -> dict[str, Any]:
     }
 
 
-def _go_on() -> ResponseReturnValue:
-    wanted = _then()
-    what, _dash, known_id = str(wanted["then"]).partition("-")
+def go_on() -> ResponseReturnValue:
+    """Lead to what the person wanted to do."""
+    asked = wanted()
+    what, _dash, known_id = str(asked["then"]).partition("-")
     match what:
-        case "email":
-            return see_other("registration.ask_address", replaces=wanted["replaces"])
+        case kind if kind in ADDINGS and ADDINGS[kind].is_page:
+            return see_other(ADDINGS[kind].endpoint, replaces=asked["replaces"])
         case "remove":
             return see_other("registration.ask_to_remove", authenticator_id=known_id)
         case "saved":
@@ -96,14 +102,26 @@ def _go_on() -> ResponseReturnValue:
 
 def _offer(form: KindForm) -> str:
     usable = [each for each in status_of(current_member()).authenticators if _is_usable(each)]
-    return render_template("registration/prove.html", form=form, usable=usable, wanted=_then())
+    choices = [(each, way) for each in usable for way in _ways(each.kind)]
+    return render_template("registration/prove.html", form=form, choices=choices, wanted=wanted())
+
+
+def _ways(kind: str) -> tuple[str, ...]:
+    """Return what is chosen between, each after a full stop; nothing to choose is one empty word."""
+    ways = services().registration.ways(kind)
+    return tuple(f".{way}" for way in ways) if len(ways) > 1 else ("",)
 
 
 def _is_usable(each: Registered) -> bool:
-    return not each.suspended and each.trusted_from <= services().clock()
+    return each.proves_alone and not each.suspended and each.trusted_from <= services().clock()
 
 
-def _asked(pending_id: str) -> Pending:
+def asked_proof(pending_id: str) -> Pending:
+    """Return a proof that this portal session was asked for.
+
+    Raises:
+        AttemptExpired: None such.
+    """
     asked = services().expiring.peek(ASKED, _key(pending_id))
     if asked is None:
         raise AttemptExpired
@@ -111,7 +129,23 @@ def _asked(pending_id: str) -> Pending:
 
 
 def _ask(pending: Pending, form: CodeForm) -> str:
-    return render_template("registration/prove_code.html", form=form, pending=pending, wanted=_then())
+    asked = what_was_asked(pending.asked)
+    if asking(pending.kind).leads_elsewhere:
+        allow_buttons_to(asked or ())
+    return render_template(
+        "registration/prove_code.html",
+        form=form,
+        pending=pending,
+        asking=asking(pending.kind),
+        asked=asked,
+        start_elsewhere=url_for("registration.prove_elsewhere", pending_id=pending.id, **wanted()),
+        masked=(pending.masked,),
+        way=pending.way,
+        is_stranger=False,
+        sent_at=pending.sent_at,
+        expires_at=pending.expires_at,
+        wanted=wanted(),
+    )
 
 
 def _key(pending_id: str) -> str:

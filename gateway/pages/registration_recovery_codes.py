@@ -5,8 +5,9 @@ from flask.typing import ResponseReturnValue
 from flask_babel import format_date
 from flask_babel import gettext as _
 
+from flows.authenticators import recovery_codes
 from flows.errors import AttemptExpired, ProofRequired
-from flows.member import PendingCodes
+from flows.member import NewCodes, Pending
 from gateway.errors import ShownIn
 from gateway.forms import ButtonForm
 from gateway.pages.answers import see_other
@@ -21,8 +22,8 @@ def make_recovery_codes() -> ResponseReturnValue:
     """Make new codes; earlier ones work until the new ones are saved."""
     try:
         with ShownIn(ButtonForm(), "csrf_token"):
-            pending = services().registration.begin_recovery_codes(
-                current_member(), now=services().clock(), lost=is_lost()
+            pending = services().registration.begin(
+                current_member(), "recovery_codes", now=services().clock(), lost=is_lost()
             )
             return see_other("registration.show_recovery_codes", pending_id=pending.id)
     except ProofRequired:
@@ -44,7 +45,7 @@ def show_recovery_codes(pending_id: str) -> ResponseReturnValue:
 @pages.get("/register/recovery-codes/<pending_id>/recovery-codes.txt")
 def download_recovery_codes(pending_id: str) -> ResponseReturnValue:
     """Return the same codes as a text file."""
-    answer = Response(_text(_pending(pending_id)), content_type="text/plain; charset=utf-8")
+    answer = Response(_text(_new_codes(pending_id)), content_type="text/plain; charset=utf-8")
     answer.headers["Content-Disposition"] = 'attachment; filename="recovery-codes.txt"'
     return answer
 
@@ -53,20 +54,29 @@ def download_recovery_codes(pending_id: str) -> ResponseReturnValue:
 def keep_recovery_codes(pending_id: str) -> ResponseReturnValue:
     """Bind the codes: the person says that they are saved."""
     try:
-        services().registration.confirm_saved(current_member(), pending_id, now=services().clock())
+        # Looked at first: a code that was sent is never answered by a button.
+        _pending(pending_id)
+        services().registration.confirm(current_member(), pending_id, "", now=services().clock())
     except ProofRequired:
         return see_other("registration.choose_proof", then=f"saved-{pending_id}")
     return lead_on()
 
 
-def _pending(pending_id: str) -> PendingCodes:
+def _pending(pending_id: str) -> Pending:
     pending = services().registration.pending(current_member(), pending_id, now=services().clock())
-    if not isinstance(pending, PendingCodes):
+    if pending.kind != recovery_codes.NAME:
         raise AttemptExpired
     return pending
 
 
-def _text(pending: PendingCodes) -> str:
+def _new_codes(pending_id: str) -> NewCodes:
+    shown = _pending(pending_id).shown
+    if not isinstance(shown, NewCodes):
+        raise AttemptExpired
+    return shown
+
+
+def _text(pending: NewCodes) -> str:
     organisation = services().settings.messages.mail.organisation
     whose = _("For %(name)s, made on %(day)s", name=signed_in().username, day=format_date(pending.made_at))
     lines = (

@@ -1,6 +1,7 @@
-"""Resets and unlocks as pages; read `reset_start`, `reset_proof`, then `reset_password` or `unlock`.
+"""Resets, unlocks and changes as pages; read `reset_start`, `reset_proof`, then `reset_password`, `unlock`
+or `change_password`.
 
-Both journeys share their pages up to the last proof: the blueprint is registered once for each purpose,
+The journeys share their pages up to the last proof: the blueprint is registered once for each purpose,
 under its name. Every page asks the facts where the attempt stands, and one that does not fit sends the
 browser to the one that does: two tabs and the back button always end up somewhere sensible.
 """
@@ -9,6 +10,7 @@ from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
+from enforcement.policy import Purpose
 from flows.attempt import Attempt, Stage
 from flows.errors import AttemptExpired
 from flows.journey import Journey
@@ -21,14 +23,18 @@ from gateway.services import services
 
 pages = Blueprint("reset", __name__)
 
-_PAGE_OF_STAGE = {
+_PAGE_OF_STAGE: dict[Stage, str] = {
     Stage.CHOOSE: "{purpose}.choose",
     Stage.PROVE: "{purpose}.code",
-    Stage.NEW_PASSWORD: "reset_password.password",
+    Stage.NEW_PASSWORD: "{purpose}_password.password",
     Stage.UNLOCK: "unlock_account.confirm",
     Stage.OVER: "{purpose}.over",
 }
-_LAST_PAGE = {"reset": "reset_password.done", "unlock": "unlock_account.done"}
+_LAST_PAGE: dict[Purpose, str] = {
+    "reset": "reset_password.done",
+    "unlock": "unlock_account.done",
+    "change": "change_password.done",
+}
 
 
 class Elsewhere(HTTPException):
@@ -47,7 +53,17 @@ def page_of(attempt: Attempt) -> str:
 
 def journey() -> Journey:
     """Return the journey of the asked page."""
-    return services().unlock if purpose_of_page() == "unlock" else services().reset
+    return journey_of(purpose_of_page())
+
+
+def journey_of(purpose: Purpose) -> Journey:
+    """Return the journey of a purpose."""
+    journeys: dict[Purpose, Journey] = {
+        "reset": services().reset,
+        "unlock": services().unlock,
+        "change": services().change,
+    }
+    return journeys[purpose]
 
 
 def go_to(name: str, **values: str) -> Response:

@@ -1,7 +1,6 @@
 """The new password, and what happened with it."""
 
 import datetime as dt
-import json
 
 from flask import Blueprint, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
@@ -9,12 +8,13 @@ from flask_babel import gettext as _
 
 from flows.attempt import Attempt, Stage
 from flows.errors import WeakPassword
-from flows.password_policy import Finding
 from flows.password_write import Finished
-from gateway import wording
+from flows.passwords.finding import Finding
+from flows.passwords.suggestion import Suggestion
 from gateway.browser import browser_secret
 from gateway.forms import PASSWORD_LENGTH, NewPasswordForm
-from gateway.pages import way_back
+from gateway.known_device import remember_success
+from gateway.pages import finished, new_password, way_back
 from gateway.pages.answers import see_other
 from gateway.pages.reset import attempt_at
 from gateway.services import services
@@ -39,14 +39,31 @@ def set_password() -> ResponseReturnValue:
     if not form.validate_on_submit():
         return _ask_password(attempt, form), 422
     try:
-        finished = services().reset.set_password(
+        written = services().reset.set_password(
             attempt.id, str(form.password.data), browser=browser_secret(), now=services().clock()
         )
     except WeakPassword as refused:
         form.password.errors = [_("Choose another password. This one does not fit the rules below")]
         return _ask_password(attempt, form, refused.findings), 422
-    _remember(attempt.id, finished)
-    return see_other("reset_password.done")
+    _remember(attempt.id, written)
+    return remember_success(see_other("reset_password.done"), attempt)
+
+
+@pages.get("/suggestion")
+def suggested_before() -> ResponseReturnValue:
+    """Lead back whoever opens the address again: a suggestion is shown once."""
+    return see_other("reset_password.password")
+
+
+@pages.post("/suggestion")
+def suggestion() -> ResponseReturnValue:
+    """Show a password made up by chance, once, and type it in; nothing is kept."""
+    attempt = attempt_at(Stage.NEW_PASSWORD)
+    suggested = services().reset.suggest(attempt)
+    form = NewPasswordForm(formdata=None)
+    if suggested is None:
+        form.password.errors = [_("No password of ours fits all the rules. Please think of one yourself")]
+    return _ask_password(attempt, form, suggested=suggested)
 
 
 @pages.post("/findings")
@@ -55,37 +72,36 @@ def findings() -> ResponseReturnValue:
     attempt = attempt_at(Stage.NEW_PASSWORD)
     candidate = request.form.get("password", "")[:PASSWORD_LENGTH]
     found = services().reset.findings(attempt, candidate)
-    return jsonify([{"rule": finding.rule, "holds": finding.holds} for finding in found])
+    return jsonify(new_password.told(found))
 
 
 @pages.get("/done")
 def done() -> ResponseReturnValue:
     """Say that the password was changed, and what became of the sessions."""
     attempt = attempt_at(Stage.DONE)
-    kept = services().expiring.peek(FINISHED, attempt.id)
-    finished = Finished(**json.loads(kept)) if kept else Finished(sessions_left=None, notices=0)
-    return render_template("reset/done.html", finished=finished, back=way_back.of(attempt.id))
+    kept = finished.from_bytes(services().expiring.peek(FINISHED, attempt.id))
+    return render_template("reset/done.html", finished=kept, back=way_back.of(attempt.id))
 
 
-def _remember(attempt_id: str, finished: Finished) -> None:
-    facts = {"sessions_left": finished.sessions_left, "notices": finished.notices}
-    services().expiring.put(FINISHED, attempt_id, json.dumps(facts).encode(), ttl=FINISHED_LIFETIME)
+def _remember(attempt_id: str, done: Finished) -> None:
+    services().expiring.put(FINISHED, attempt_id, finished.to_bytes(done), ttl=FINISHED_LIFETIME)
 
 
-def _ask_password(attempt: Attempt, form: NewPasswordForm, refused: tuple[object, ...] = ()) -> str:
-    typed = form.password.data or ""
-    ours = services().reset.findings(attempt, typed)
-    theirs = [finding for finding in refused if isinstance(finding, Finding)]
-    found = {finding.rule: finding for finding in (*ours, *theirs)}
-    rules = [
-        {
-            "rule": finding.rule,
-            "holds": finding.holds if typed else None,
-            "sentence": wording.rule_of_password(finding.rule, finding.parameters),
-        }
-        for finding in found.values()
-    ]
-    shortest = next((int(f.parameters["count"]) for f in found.values() if f.rule == "length_min"), 8)
+def _ask_password(
+    attempt: Attempt,
+    form: NewPasswordForm,
+    refused: tuple[Finding, ...] = (),
+    *,
+    suggested: Suggestion | None = None,
+) -> str:
+    # The field comes back empty, so nothing is said of what was in it unless that was wrong.
+    judged = str(form.password.data or "") if form.password.errors else ""
+    typed = suggested.password if suggested else judged[:PASSWORD_LENGTH]
+    findings = (*services().reset.findings(attempt, typed), *refused)
     return render_template(
-        "reset/password.html", form=form, rules=rules, shortest=shortest, back=way_back.of(attempt.id)
+        "reset/password.html",
+        form=form,
+        new=new_password.described(findings, typed=typed, suggestion=suggested),
+        username=attempt.identifier,
+        back=way_back.of(attempt.id),
     )

@@ -2,7 +2,7 @@
 
 import datetime as dt
 
-from flask import render_template
+from flask import render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
@@ -11,9 +11,11 @@ from flows.errors import AttemptExpired, Unavailable
 from flows.journey import OfferedKind
 from gateway.browser import browser_secret
 from gateway.errors import ShownIn
-from gateway.forms import ButtonForm, CodeForm, KindForm, code_form
+from gateway.forms import ButtonForm, CodeForm, KindForm
 from gateway.pages import way_back
 from gateway.pages.answers import client_address, client_agent
+from gateway.pages.asking import asking, what_was_asked
+from gateway.pages.identity import allow_buttons_to
 from gateway.pages.reset import attempt_at, attempt_id, go_to, journey, pages
 from gateway.services import services
 
@@ -30,11 +32,14 @@ def send() -> ResponseReturnValue:
     attempt, form = attempt_at(Stage.CHOOSE, Stage.PROVE), KindForm()
     if not form.validate_on_submit():
         return _offer(attempt, form), 422
-    if form.kind.data not in {offer.kind for offer in _offered(attempt)}:
+    offer = next((offer for offer in _offered(attempt) if offer.choice == form.kind.data), None)
+    if offer is None:
         form.kind.errors = [_("Choose one of the ways")]
         return _offer(attempt, form), 422
+    if offer.asks_destination:
+        return go_to("number", by=offer.choice)
     with ShownIn(form, "kind") as shown:
-        _send(str(form.kind.data))
+        send_code(offer.kind, offer.way)
         return go_to("code")
     return _offer(attempt, form), shown.status
 
@@ -43,21 +48,19 @@ def send() -> ResponseReturnValue:
 def code() -> ResponseReturnValue:
     """Ask for the code."""
     attempt = attempt_at(Stage.PROVE)
-    return _ask_code(attempt, code_form(_kind(attempt))(formdata=None))
+    return _ask_code(attempt, asking(_kind(attempt)).form(formdata=None))
 
 
 @pages.post("/code")
 def check() -> ResponseReturnValue:
     """Check the code."""
     attempt = attempt_at(Stage.PROVE)
-    form = code_form(_kind(attempt))()
+    form = asking(_kind(attempt)).form()
     if not form.validate_on_submit():
         return _ask_code(attempt, form), 422
     try:
         with ShownIn(form, "code", form.refusals) as shown:
-            journey().verify(
-                attempt.id, str(form.code.data), browser=browser_secret(), now=services().clock()
-            )
+            journey().verify(attempt.id, form.answer(), browser=browser_secret(), now=services().clock())
             return go_to("resume")
     except Unavailable:
         return _too_early(attempt, form)
@@ -67,9 +70,12 @@ def check() -> ResponseReturnValue:
 @pages.post("/resend")
 def resend() -> ResponseReturnValue:
     """Send a new code by the same way; the old one is void (S16)."""
-    attempt, form = attempt_at(Stage.PROVE), CodeForm(formdata=None)
+    attempt = attempt_at(Stage.PROVE)
+    if attempt.challenge is None:
+        raise AttemptExpired
+    form = asking(_kind(attempt)).form(formdata=None)
     with ShownIn(form, "code") as shown:
-        _send(_kind(attempt))
+        send_code(_kind(attempt), attempt.challenge.way, attempt.challenge.destination)
         return go_to("code")
     return _ask_code(attempt, form), shown.status
 
@@ -83,10 +89,13 @@ def _kind(attempt: Attempt) -> str:
     return attempt.challenge.kind if attempt.challenge else ""
 
 
-def _send(kind: str) -> None:
+def send_code(kind: str, way: str, destination: str = "") -> None:
+    """Open a challenge of this browser's attempt; see `Journey.send`."""
     journey().send(
         attempt_id(),
         kind,
+        way=way,
+        destination=destination,
         browser=browser_secret(),
         address=client_address(),
         now=services().clock(),
@@ -113,14 +122,25 @@ def _ask_code(attempt: Attempt, form: CodeForm) -> str:
     if challenge is None:
         raise AttemptExpired
     offer = next((offer for offer in _offered(attempt) if offer.kind == challenge.kind), None)
+    asked = what_was_asked(challenge.asked)
+    if asking(challenge.kind).leads_elsewhere:
+        allow_buttons_to(asked or ())
     wait = dt.timedelta(seconds=services().settings.limits.resend_seconds)
     return render_template(
         "reset/code.html",
         form=form,
         button=ButtonForm(formdata=None),
         attempt=attempt,
-        challenge=challenge,
+        asking=asking(challenge.kind),
+        asked=asked,
+        start_elsewhere=url_for(".elsewhere"),
         masked=offer.masked if offer else (),
+        way=challenge.way,
+        typed_number=challenge.destination,
+        is_stranger=not attempt.proofs,
+        reference=attempt.reference,
+        sent_at=challenge.sent_at,
+        expires_at=challenge.expires_at,
         may_switch=len(_offered(attempt)) > 1,
         resend_at=challenge.sent_at + wait,
         back=way_back.of(attempt.id),

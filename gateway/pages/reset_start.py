@@ -7,20 +7,18 @@ from flask import Response, abort, render_template, request
 from flask.typing import ResponseReturnValue
 
 from flows.attempt import Attempt
-from flows.errors import TooSoon, WorkNotDone
+from flows.errors import TooSoon, Unavailable, WorkNotDone
 from gateway.browser import browser_secret
 from gateway.cookies import Cookie, set_cookie
 from gateway.errors import ShownIn
-from gateway.forms import ButtonForm, IdentifierForm
+from gateway.forms import IdentifierForm
+from gateway.known_device import device_token
 from gateway.pages import way_back
-from gateway.pages.answers import browser_digest, client_address
+from gateway.pages.answers import client_address, client_agent
+from gateway.pages.put_off import put_off, waiting_page, what_was_put_off
 from gateway.pages.reset import go_to, journey, pages
 from gateway.purpose import purpose_of_page
-from gateway.sealed_text import open_text, seal_text
 from gateway.services import services
-
-PUT_OFF = "put_off"
-LONGEST_RETURN_TO = 4096
 
 
 @pages.get("")
@@ -53,20 +51,14 @@ def begin() -> ResponseReturnValue:
 @pages.get("/wait")
 def wait() -> ResponseReturnValue:
     """Let a browser without script wait on the server's clock instead of working (S16)."""
-    kept = _kept()
-    if not kept:
-        return go_to("start")
-    ready_at = dt.datetime.fromisoformat(kept["ready_at"])
-    left = max(dt.timedelta(), ready_at - services().clock())
-    return render_template(
-        "reset/wait.html", form=ButtonForm(formdata=None), left=left, kept=request.args["kept"]
-    )
+    kept = what_was_put_off(purpose_of_page())
+    return waiting_page(kept) if kept else go_to("start")
 
 
 @pages.post("/wait")
 def go_on() -> ResponseReturnValue:
     """Start the attempt that was put off."""
-    kept = _kept()
+    kept = what_was_put_off(purpose_of_page())
     if not kept:
         return go_to("start")
     try:
@@ -77,13 +69,6 @@ def go_on() -> ResponseReturnValue:
         return go_to("start")
 
 
-def _kept() -> dict[str, str]:
-    """Return what was put off; nothing where the address was not made for this browser and journey."""
-    kept = open_text(services().vault, request.args.get("kept", ""), PUT_OFF)
-    is_ours = kept.get("browser") == browser_digest() and kept.get("purpose") == purpose_of_page()
-    return kept if is_ours else {}
-
-
 def _start(identifier: str, work: str) -> Attempt:
     return journey().start(
         identifier,
@@ -91,6 +76,8 @@ def _start(identifier: str, work: str) -> Attempt:
         browser=browser_secret(),
         work=work,
         now=services().clock(),
+        agent=client_agent(),
+        device=device_token(),
     )
 
 
@@ -102,15 +89,8 @@ def _begun(attempt: Attempt, return_to: str) -> Response:
 
 
 def _put_off(identifier: str, ticket: str, return_to: str, left: dt.timedelta) -> Response:
-    kept = {
-        "browser": browser_digest(),
-        "purpose": purpose_of_page(),
-        "identifier": identifier,
-        "ticket": ticket,
-        "return_to": return_to if len(return_to) <= LONGEST_RETURN_TO else "",
-        "ready_at": (services().clock() + left).isoformat(),
-    }
-    return go_to("wait", kept=seal_text(services().vault, kept, PUT_OFF))
+    facts = {"identifier": identifier, "ticket": ticket, "return_to": return_to}
+    return go_to("wait", kept=put_off(purpose_of_page(), facts, left))
 
 
 def _ask_who(form: IdentifierForm) -> str:
@@ -126,10 +106,17 @@ def _ask_who(form: IdentifierForm) -> str:
         challenge=json.dumps(challenge),
         back=back,
         may_unlock=services().unlock.is_offered(),
+        may_change=services().change.is_offered(),
     )
 
 
 def _require_offer() -> None:
-    """Know no page for an unlock that the policy allows nobody: it depends on no name (S4)."""
-    if purpose_of_page() == "unlock" and not journey().is_offered():
+    """Know no page for what the policy allows nobody, nor while no agent works: no name matters (S4).
+
+    Raises:
+        Unavailable: Every directory is behind agents, and none of them can be reached.
+    """
+    if purpose_of_page() != "reset" and not journey().is_offered():
         abort(404)
+    if services().writeback.is_down():
+        raise Unavailable

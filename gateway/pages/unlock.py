@@ -7,6 +7,7 @@ from flask_babel import gettext as _
 from flows.attempt import Locks, Stage
 from gateway.browser import browser_secret
 from gateway.forms import ButtonForm
+from gateway.known_device import remember_success
 from gateway.pages import way_back
 from gateway.pages.answers import see_other
 from gateway.pages.reset import attempt_at
@@ -29,7 +30,7 @@ def unlock() -> ResponseReturnValue:
     if not form.validate_on_submit():
         return _ask(attempt.id, form), 422
     services().unlock.unlock(attempt.id, browser=browser_secret(), now=services().clock())
-    return see_other("unlock_account.done")
+    return remember_success(see_other("unlock_account.done"), attempt)
 
 
 @pages.get("/done")

@@ -21,6 +21,7 @@ def ask_gate(gate: Gate, sign_in: SignIn, *, now: dt.datetime) -> Decision:
             sign_in.subject.id,
             session_id=sign_in.session_id,
             groups=sign_in.groups,
+            roles=sign_in.roles,
             client_id=client_id,
             now=now,
         )

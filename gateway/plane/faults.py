@@ -103,6 +103,7 @@ class Faults:
         # The gate keeps this event until the database takes it again.
         answer = self.gate.answer_fault(
             groups=sign_in.groups if sign_in else None,
+            roles=sign_in.roles if sign_in else None,
             client_id=sign_in.client_id if sign_in else "",
             reference=reference,
             now=now,

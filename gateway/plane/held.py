@@ -53,7 +53,8 @@ def dump(held: HeldSignIn, secret: str) -> bytes:
         "session_id": sign_in.session_id,
         "client_id": sign_in.client_id,
         "username": sign_in.username,
-        "groups": None if sign_in.groups is None else sorted(sign_in.groups),
+        "groups": _listed(sign_in.groups),
+        "roles": _listed(sign_in.roles),
         "amr": sign_in.amr,
         "acr": sign_in.acr,
         "verified_by": sign_in.verified_by,
@@ -76,13 +77,13 @@ def load(hold_id: str, secret: str, found: bytes | None) -> HeldSignIn:
     record: dict[str, Any] = json.loads(found)
     if not hmac.compare_digest(record["secret"], _secret_digest(secret)):
         raise HoldGone
-    groups = record["groups"]
     sign_in = SignIn(
         Subject(record["issuer"], record["subject"]),
         record["session_id"],
         record["client_id"],
         username=record["username"],
-        groups=None if groups is None else frozenset(groups),
+        groups=_set(record["groups"]),
+        roles=_set(record["roles"]),
         amr=tuple(record["amr"]),
         acr=record["acr"],
         verified_by=record["verified_by"],
@@ -95,3 +96,11 @@ def load(hold_id: str, secret: str, found: bytes | None) -> HeldSignIn:
         dt.datetime.fromtimestamp(record["held_at"], dt.UTC),
         record["target"],
     )
+
+
+def _listed(names: frozenset[str] | None) -> list[str] | None:
+    return None if names is None else sorted(names)
+
+
+def _set(listed: list[str] | None) -> frozenset[str] | None:
+    return None if listed is None else frozenset(listed)

@@ -35,6 +35,7 @@ class Plane:
         idp_address: `http://host:port` or `https://host:port`.
         tls_ca: Authorities for an `https` address; the system's when None.
         application: Answers under `settings.prefix` and `/.well-known/change-password`.
+        agents: Answers under `agent/` of the prefix, with threads of its own; None where there are none.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Plane:
         idp_address: str,
         tls_ca: Path | None,
         application: "WSGIApplication",
+        agents: "WSGIApplication | None" = None,
         interceptor: Interceptor,
         observer: Observer,
     ) -> None:
@@ -60,6 +62,9 @@ class Plane:
             timeouts=settings.timeouts,
         )
         self._bridge = _bridge(settings, application, origin)
+        self._below_agent = f"{settings.prefix}/agent/".encode()
+        # Agents wait for orders: on threads of their own, or people would wait with them.
+        self._agents = _bridge(settings, agents, origin, settings.agent_threads) if agents else None
         self._listener = Listener(
             settings.listen,
             rules=Rules(origin, TrustedProxies(settings.trusted_proxies)),
@@ -91,9 +96,13 @@ class Plane:
             await asyncio.wait(self._proxy.examining, timeout=1)
         await self._upstream.close()
         self._bridge.close()
+        if self._agents:
+            self._agents.close()
 
     def _turn_for(self, connection: Connection, head: RequestHead) -> Turn:
         path = head.path
+        if self._agents and path.startswith(self._below_agent):
+            return self._agents.turn(connection, head)
         if path.startswith(self._below_prefix) or path in self._own_paths:
             if head.is_service_worker:
                 # Security: a worker of ours would see every request below the prefix (S22).
@@ -138,10 +147,12 @@ class OperationsListener:
         self._bridge.close()
 
 
-def _bridge(settings: GatewaySettings, application: "WSGIApplication", origin: Origin) -> Bridge:
+def _bridge(
+    settings: GatewaySettings, application: "WSGIApplication", origin: Origin, threads: int = 0
+) -> Bridge:
     return Bridge(
         application,
-        threads=settings.threads,
+        threads=threads or settings.threads,
         origin=origin,
         body_bytes=settings.limits.local_body_bytes,
         body_seconds=settings.timeouts.body,

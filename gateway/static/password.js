@@ -15,11 +15,17 @@ for (const button of document.querySelectorAll("[data-shows]")) {
 const form = document.querySelector("form[data-findings]");
 const field = form.elements.password;
 const live = form.querySelector("[data-live]");
+const strength = form.querySelector("[data-strength]");
+const advice = form.querySelector("[data-advice]");
 let asked = 0;
 
 function paint(findings) {
   const failing = [];
-  for (const { rule, holds } of findings) {
+  for (const { rule, holds, score, advice: said } of findings) {
+    if (score !== undefined) {
+      strength.dataset.score = score;
+      advice.textContent = said;
+    }
     const item = form.querySelector(`[data-rule="${CSS.escape(rule)}"]`);
     if (!item) continue;
     item.classList.toggle("holds", holds === true);
@@ -28,12 +34,25 @@ function paint(findings) {
     item.querySelector("[data-state]").textContent = word && ` – ${word}`;
     if (holds === false) failing.push(item.textContent.trim());
   }
-  live.textContent = failing.length ? failing.join(". ") : live.dataset.fits;
+  live.textContent = [...failing, failing.length ? "" : live.dataset.fits, advice.textContent].filter(Boolean).join(". ");
+}
+
+function clear() {
+  delete strength.dataset.score;
+  advice.textContent = advice.dataset.hint;
+  live.textContent = "";
+  for (const item of form.querySelectorAll("[data-rule]")) {
+    item.classList.remove("holds", "fails");
+    item.querySelector("[data-state]").textContent = "";
+  }
 }
 
 async function ask() {
   const mine = ++asked;
-  if (!field.value) return;
+  if (!field.value) {
+    clear();
+    return;
+  }
   const answer = await fetch(form.dataset.findings, {
     method: "POST",
     body: new URLSearchParams({ password: field.value, csrf_token: form.elements.csrf_token.value }),
@@ -47,4 +66,5 @@ field.addEventListener("input", () => {
   clearTimeout(pause);
   pause = setTimeout(ask, 250);
 });
-if (field.value) ask();
+// What the server suggested it has judged already.
+if (field.value && !("suggested" in field.dataset)) ask();

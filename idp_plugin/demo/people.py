@@ -16,6 +16,8 @@ class DemoPerson:
     groups: tuple[str, ...] = ("staff",)
     emails: tuple[str, ...] = ()
     """What the directory knows; `<username>@example.org`."""
+    office_phone: str = ""
+    """As the directory holds it; nobody has a number with 555-01 in it."""
     registered: tuple[str, ...] = ()
     """Kinds that are registered from the start: `email`, `totp`."""
     registered_days_ago: int = 0
@@ -29,8 +31,8 @@ def _person(username: str, family_name: str, **more: Any) -> DemoPerson:
 
 
 PEOPLE: tuple[DemoPerson, ...] = (
-    _person("alice", "Arden"),
-    _person("bob", "Baker", registered=("email",)),
+    _person("alice", "Arden", office_phone="+1 202 555 0100 ext 12"),
+    _person("bob", "Baker", registered=("email",), office_phone="+1 202 555 0102"),
     _person("carol", "Castle", registered=("email", "totp"), locked=True),
     _person("dave", "Dalton", registered=("email",), expired=True),
     _person("erin", "Ellis", groups=("staff", "administrators")),

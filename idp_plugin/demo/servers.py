@@ -186,7 +186,7 @@ def directory_settings(
         bind_password=SecretStr(service_password),
         base=PEOPLE_BASE,
         protected_groups=(f"cn=administrators,{GROUPS_BASE}",),
-        trusted_attributes=("mail",),
+        trusted_attributes=("mail", "telephoneNumber"),
     )
 
 
@@ -216,6 +216,7 @@ def _add_person(directory: DemoDirectory, person: DemoPerson, password: str) -> 
             "givenName": (given_name,),
             "sn": (family_name,),
             "mail": person.emails,
+            **({"telephoneNumber": (person.office_phone,)} if person.office_phone else {}),
         },
         password,
     )

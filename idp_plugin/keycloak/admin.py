@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
@@ -14,11 +15,24 @@ from keycloak.exceptions import (
     KeycloakGetError,
     raise_error_from_response,
 )
+from requests import Response
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
-from idp_plugin.errors import IdpMisconfigured, IdpUnavailable, NotPermitted
+from idp_plugin.errors import IdpMisconfigured, IdpRefused, IdpUnavailable, NotPermitted, OutcomeUnknown
 from idp_plugin.settings import IdpSettings
 
 SECONDS = 10
+_REPEATABLE = frozenset({"GET", "DELETE"})
+
+
+class RequestRefused(IdpRefused):
+    """Keycloak understood a write and said no; nothing was changed."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+        """The key of its message, `invalidPasswordHistoryMessage`; empty where it gives none."""
 
 
 class KeycloakAdmin:
@@ -54,6 +68,35 @@ class KeycloakAdmin:
         """Post nothing; as `get`."""
         return self._call("raw_post", path, {}, data="")
 
+    def put(self, path: str, body: Mapping[str, Any]) -> None:
+        """Put a JSON document; sent once, whatever becomes of it.
+
+        Raises:
+            RequestRefused: With the code.
+            OutcomeUnknown: It was sent, and what came back tells nothing.
+            NotPermitted: Also where there is no such thing.
+        """
+        # Asked for before, so that a token which cannot be had is not a write whose answer was lost.
+        connection = self._signed_in()
+        try:
+            response = connection.raw_put(self._address(path), data=json.dumps(body))
+        except KeycloakConnectionError:
+            # Security: its request, in what caused this, holds what was to be written.
+            raise OutcomeUnknown(self._server) from None
+        except KeycloakError as error:
+            raise IdpMisconfigured("idp.client_secret") from error
+        if response.ok:
+            return
+        match response.status_code:
+            case 400:
+                raise RequestRefused(_code(response))
+            case 401 | 403 | 404:
+                raise NotPermitted("idp.client_id")
+            case status if status >= 500:
+                raise OutcomeUnknown(self._server)
+            case _:
+                raise IdpMisconfigured("idp.client_id")
+
     def delete(self, path: str, **query: str) -> Any:
         """Delete; as `get`."""
         # raw_delete sends no query parameters of its own, so they are part of the path.
@@ -82,15 +125,18 @@ class KeycloakAdmin:
             verify=str(settings.tls_ca) if settings.tls_ca else True,
             timeout=SECONDS,
         )
+        # The library would repeat a write whose answer did not come; what it cannot know, it must not do.
+        for scheme in ("https://", "http://"):
+            once = HTTPAdapter(max_retries=Retry(1, allowed_methods=_REPEATABLE))
+            connection._s.mount(scheme, once)  # noqa: SLF001 - the library has a setting for all or none
         # Security: no proxy from the environment sees our secret or people's data.
         connection._s.trust_env = False  # noqa: SLF001 - the library offers no setting for it
         connection.keycloak_openid.connection._s.trust_env = False  # noqa: SLF001 - the same
         return connection
 
     def _call(self, method: str, path: str, query: dict[str, str], **body: str) -> Any:
-        address = f"admin/realms/{quote(self.realm, safe='')}/{path}"
         try:
-            response = getattr(self._connection, method)(address, **body, **query)
+            response = getattr(self._connection, method)(self._address(path), **body, **query)
             return raise_error_from_response(response, KeycloakGetError)
         except KeycloakAuthenticationError as error:
             raise IdpMisconfigured("idp.client_secret") from error
@@ -98,6 +144,13 @@ class KeycloakAdmin:
             raise IdpUnavailable(self._server) from error
         except KeycloakError as error:
             return self._refusal(error)
+
+    def _address(self, path: str) -> str:
+        return f"admin/realms/{quote(self.realm, safe='')}/{path}".rstrip("/")
+
+    def _signed_in(self) -> KeycloakOpenIDConnection:
+        self.get("users/count")
+        return self._connection
 
     def _refusal(self, error: KeycloakError) -> None:
         code = error.response_code or 500
@@ -108,6 +161,14 @@ class KeycloakAdmin:
         if code in {401, 403}:
             raise NotPermitted("idp.client_id") from error
         raise IdpMisconfigured("idp.client_id") from error
+
+
+def _code(response: Response) -> str:
+    try:
+        said = response.json()
+    except ValueError:
+        return ""
+    return str(said.get("error", "")) if isinstance(said, dict) else ""
 
 
 def part(value: str) -> str:

@@ -1,19 +1,27 @@
 """People as Keycloak knows them; federated ones with the directory entry that keeps their password."""
 
-from collections.abc import Iterable, Iterator
+import datetime as dt
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import structlog
 
-from idp_plugin.base import Identity, Subject
+from idp_plugin.base import Identity, PasswordState, Subject
+from idp_plugin.keycloak.account_state import password_state, password_written_at
 from idp_plugin.keycloak.admin import KeycloakAdmin, part
+from idp_plugin.keycloak.federations import NOBODY, Federations
+from idp_plugin.keycloak.password_policy import RealmPolicyReader
 from idp_plugin.keycloak.privilege import Privileges
 
 PAGE = 100
 LONGEST_IDENTIFIER = 255
-LDAP_ID = "LDAP_ID"
 
 log = structlog.get_logger()
+
+
+def utc_now() -> dt.datetime:
+    """Return the time."""
+    return dt.datetime.now(dt.UTC)
 
 
 class KeycloakDirectory:
@@ -22,18 +30,27 @@ class KeycloakDirectory:
     The service account needs `view-users` (`manage-users` has it).
 
     Args:
-        directory: Name of the directory in the settings that Keycloak reads people from; empty without one.
+        federations: Names of directories in the settings, by name or id of the federation that reads them.
+        clock: Aware UTC.
     """
 
-    def __init__(self, admin: KeycloakAdmin, *, directory: str = "") -> None:
+    def __init__(
+        self,
+        admin: KeycloakAdmin,
+        *,
+        federations: Mapping[str, str] | None = None,
+        clock: Callable[[], dt.datetime] = utc_now,
+    ) -> None:
         self._admin = admin
-        self._directory = directory
+        self._federations = Federations(admin, federations or {})
+        self._policies = RealmPolicyReader(admin)
         self._privileges = Privileges(admin)
+        self._clock = clock
 
     def find(self, identifier: str) -> Identity | None:
         """Return the one person with this user name or mail address."""
         typed = identifier.strip()
-        if not typed or len(typed) > LONGEST_IDENTIFIER or not typed.isprintable():
+        if not typed or len(typed) > LONGEST_IDENTIFIER or not identifier.isprintable():
             return None
         found = {user["id"]: user for user in self._matches(typed)}
         if len(found) > 1:
@@ -82,13 +99,12 @@ class KeycloakDirectory:
         user_id = str(user["id"])
         subject = Subject(self._admin.issuer, user_id)
         attributes = user.get("attributes") or {}
-        ldap_id = (attributes.get(LDAP_ID) or [""])[0]
-        is_federated = bool(self._directory and user.get("federationLink") and ldap_id)
+        account = self._federations.account(user)
         roles = self._privileges.realm_roles(user_id)
         names = (str(user.get("firstName", "")), str(user.get("lastName", "")))
         return Identity(
             subject=subject,
-            account=Subject(self._directory, ldap_id) if is_federated else subject,
+            account=account,
             username=str(user.get("username", "")),
             display_name=" ".join(filter(None, names)),
             emails=tuple(filter(None, [str(user.get("email", ""))])),
@@ -97,9 +113,21 @@ class KeycloakDirectory:
             locale=str((attributes.get("locale") or [""])[0]),
             enabled=bool(user.get("enabled")),
             locked=self._is_locked(user_id),
-            privileged=bool(user.get("serviceAccountClientId"))
+            # Security: what the unknown owner of a password says of its power cannot be read (S18).
+            privileged=account.source == NOBODY
+            or bool(user.get("serviceAccountClientId"))
             or self._privileges.is_privileged(user_id, roles),
+            password_state=self._state(user) if account == subject else PasswordState.UNKNOWN,
+            # What Keycloak keeps itself is changed on its own page: see `password_write`.
+            may_change_password=account != subject,
         )
+
+    def _state(self, user: Mapping[str, Any]) -> PasswordState:
+        maximum_age = self._policies.read().maximum_age
+        written = 0
+        if maximum_age:
+            written = password_written_at(self._admin.get(f"users/{part(str(user['id']))}/credentials"))
+        return password_state(user, written, maximum_age, self._clock())
 
     def _groups(self, user_id: str) -> frozenset[str]:
         """Return group paths such as `/staff`: as Keycloak's own group mapper writes them by default."""

@@ -1,6 +1,6 @@
 """Whether somebody has power in the realm (S18): the least role that resets a password resets anybody's."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +20,17 @@ class Privileges:
     def realm_roles(self, user_id: str) -> frozenset[str]:
         """Return the names of the person's effective realm roles."""
         return _names(self._admin.get(f"users/{part(user_id)}/role-mappings/realm/composite"))
+
+    def has_power(self, user: Mapping[str, Any]) -> bool:
+        """Tell whether somebody has power, read now.
+
+        Args:
+            user: As the admin API writes it.
+        """
+        user_id = str(user["id"])
+        if user.get("serviceAccountClientId"):
+            return True
+        return self.is_privileged(user_id, self.realm_roles(user_id))
 
     def is_privileged(self, user_id: str, realm_roles: Iterable[str]) -> bool:
         """Tell whether the person may administer anything; unreadable means yes."""

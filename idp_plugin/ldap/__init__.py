@@ -2,7 +2,11 @@
 
 Read in this order: `connection` (every call of ldap3, and what it insists on), `strict_socket` below it,
 `password_policy_control` and `password_policy` (what the server says of a password), `groups` (who is
-privileged), `openldap` (the dialect that puts them together).
+privileged), `server_facts` (what a server can do), `directory` (what all dialects share), `openldap` (the
+first of them). 389-ds's are `ds389_policy`, `_policy_reader`, `_roles` and `_rules`, and
+`account_usability`, put together in `ds389`; Active Directory's are
+`active_directory_account`, `_policy`, `_rules`, `_codes`, `_root`, `_groups` and `_rights`, put together in
+`active_directory`.
 
-Imports `idp_plugin.base`, `errors` and `settings`.
+Imports `idp_plugin.base`, `errors`, `password_rule`, `password_rules` and `settings`.
 """

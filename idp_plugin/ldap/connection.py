@@ -14,6 +14,7 @@ from typing import Any
 
 import ldap3
 from ldap3.core.exceptions import LDAPException
+from ldap3.utils import asn1
 from pyasn1.error import PyAsn1Error
 
 from idp_plugin.errors import IdpMisconfigured, OutcomeUnknown
@@ -26,6 +27,10 @@ from idp_plugin.ldap.password_policy_control import (
 )
 from idp_plugin.ldap.strict_socket import Deadline, PlainSocket, secure
 
+_REFERRAL_FIELD = 3
+# ldap3 2.9.1 cannot read a referral that answers an extended operation; it can those of other answers.
+asn1.EXTENDED_RESPONSE_CONTEXT.setdefault(_REFERRAL_FIELD, asn1.decode_sequence)
+
 PAGE = 500
 """Entries per page of a long search."""
 
@@ -34,6 +39,7 @@ SIZE_LIMIT_EXCEEDED = 4
 REFERRAL = 10
 NO_SUCH_ATTRIBUTE = 16
 CONSTRAINT_VIOLATION = 19
+VALUE_EXISTS = 20
 NO_SUCH_OBJECT = 32
 INVALID_CREDENTIALS = 49
 INSUFFICIENT_ACCESS = 50
@@ -41,7 +47,10 @@ UNWILLING = 53
 _TRY_ANOTHER = frozenset({1, 51, 52, 80})
 """operationsError, busy, unavailable, other: this server cannot now, another one might."""
 
-_POLICY_CONTROL = (PASSWORD_POLICY_OID, False, None)
+Control = tuple[str, bool, bytes | None]
+"""Number, whether the server must refuse when it does not know it, and value."""
+
+POLICY_CONTROL: Control = (PASSWORD_POLICY_OID, False, None)
 _PAGED_RESULTS = "1.2.840.113556.1.4.319"
 
 
@@ -52,6 +61,8 @@ class Entry:
     dn: str
     attributes: Mapping[str, tuple[bytes, ...]] = field(repr=False)
     """By lower-case attribute name; absent ones are missing."""
+    controls: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """Values of the response controls that came with it, by number."""
 
     def all(self, attribute: str) -> tuple[str, ...]:
         """Return every value that is text, in the directory's order."""
@@ -69,16 +80,20 @@ class Answer:
 
     code: int
     policy: PasswordPolicyResponse = field(default_factory=PasswordPolicyResponse)
+    diagnostic: str = field(default="", repr=False)
+    """The server's own words: only for dialects that put codes into them, and never shown or logged."""
 
 
 class ServerFailed(Exception):
     """This server could not be asked; nothing was changed. Caught by `Servers`, never by others."""
 
-    def __init__(self, server: Server, *, certificate: bool = False) -> None:
+    def __init__(self, server: Server, *, certificate: bool = False, read_only: bool = False) -> None:
         super().__init__(str(server))
         self.server = server
         self.certificate = certificate
         """Whether it was its certificate that failed."""
+        self.read_only = read_only
+        """Whether it refers writes to another server."""
 
 
 class Session:
@@ -107,7 +122,7 @@ class Session:
         self._connection.user = dn
         # Bytes, because ldap3 would put text through SASLprep, and browsers and servers do not.
         self._connection.password = given
-        return self._asked(lambda: self._connection.bind(controls=[_POLICY_CONTROL]))
+        return self._asked(lambda: self._connection.bind(controls=[POLICY_CONTROL]))
 
     def renew(self, seconds: float) -> None:
         """Start the deadline again, for work that goes on page by page."""
@@ -122,6 +137,7 @@ class Session:
         limit: int = 0,
         below: bool = True,
         must_exist: bool = False,
+        controls: Sequence[Control] = (),
     ) -> list[Entry]:
         """Return the entries found.
 
@@ -132,8 +148,11 @@ class Session:
             limit: At most so many entries, 0 for all that the server gives.
             below: The whole subtree, else the base entry alone.
             must_exist: Whether a base that is missing, or hidden from us, is a mistake; else it is empty.
+            controls: Sent along.
         """
-        answer = self._asked(lambda: self._send_search(base, filter_, attributes, limit=limit, below=below))
+        answer = self._asked(
+            lambda: self._send_search(base, filter_, attributes, limit=limit, below=below, controls=controls)
+        )
         found = list(self._entries())
         is_whole = answer.code == SUCCESS or (answer.code == NO_SUCH_OBJECT and not must_exist)
         # The server's own limit may be lower than ours: then what was found is not all there is.
@@ -143,19 +162,26 @@ class Session:
         return found
 
     def page(
-        self, base: str, filter_: str, attributes: Sequence[str], cookie: bytes
+        self,
+        base: str,
+        filter_: str,
+        attributes: Sequence[str],
+        cookie: bytes,
+        controls: Sequence[Control] = (),
     ) -> tuple[list[Entry], bytes]:
         """Return one page of a long search, and the cookie of the next; empty when there is none.
 
         Source: RFC 2696.
         """
         answer = self._asked(
-            lambda: self._send_search(base, filter_, attributes, limit=0, below=True, page=cookie)
+            lambda: self._send_search(
+                base, filter_, attributes, limit=0, below=True, page=cookie, controls=controls
+            )
         )
         if answer.code != SUCCESS:
             raise IdpMisconfigured(f"search below {base!r} answered {answer.code} on {self.server}")
-        controls = self._connection.result.get("controls") or {}
-        return list(self._entries()), controls.get(_PAGED_RESULTS, {}).get("value", {}).get("cookie") or b""
+        said = self._connection.result.get("controls") or {}
+        return list(self._entries()), said.get(_PAGED_RESULTS, {}).get("value", {}).get("cookie") or b""
 
     def _send_search(
         self,
@@ -166,6 +192,7 @@ class Session:
         limit: int,
         below: bool,
         page: bytes | None = None,
+        controls: Sequence[Control] = (),
     ) -> None:
         self._connection.search(
             base,
@@ -176,6 +203,7 @@ class Session:
             size_limit=limit,
             paged_size=None if page is None else PAGE,
             paged_cookie=page or None,
+            controls=list(controls) or None,
         )
 
     def _entries(self) -> Iterator[Entry]:
@@ -184,13 +212,31 @@ class Session:
             if item["type"] != "searchResEntry":
                 continue
             raw = item["raw_attributes"]
-            yield Entry(item["dn"], {name.lower(): tuple(values) for name, values in raw.items()})
+            said = {number: bytes(one["value"] or b"") for number, one in item.get("controls", {}).items()}
+            yield Entry(item["dn"], {name.lower(): tuple(values) for name, values in raw.items()}, said)
 
     def remove(self, dn: str, attribute: str, value: str) -> Answer:
         """Remove one value; NO_SUCH_ATTRIBUTE where it is not there any more."""
         return self._written(
             lambda: self._connection.modify(dn, {attribute: [(ldap3.MODIFY_DELETE, [value])]})
         )
+
+    def replace(self, dn: str, attributes: Mapping[str, bytes], controls: Sequence[Control] = ()) -> Answer:
+        """Give each attribute this one value, all of them or none."""
+        changes = {name: [(ldap3.MODIFY_REPLACE, [value])] for name, value in attributes.items()}
+        return self._written(lambda: self._connection.modify(dn, changes, controls=list(controls) or None))
+
+    def exchange(
+        self, dn: str, attribute: str, old: bytes, new: bytes, controls: Sequence[Control] = ()
+    ) -> Answer:
+        """Put one value in the place of another, which has to be there."""
+        changes = {attribute: [(ldap3.MODIFY_DELETE, [old]), (ldap3.MODIFY_ADD, [new])]}
+        return self._written(lambda: self._connection.modify(dn, changes, controls=list(controls) or None))
+
+    def clear(self, dn: str, attributes: Sequence[str]) -> Answer:
+        """Remove every value of each attribute, whether or not there is one."""
+        changes: dict[str, Any] = {name: [(ldap3.MODIFY_REPLACE, [])] for name in attributes}
+        return self._written(lambda: self._connection.modify(dn, changes))
 
     def write_password(self, dn: str, new: str, old: str | None = None) -> Answer:
         """Set a password by the extended operation, which makes the server hash and check it.
@@ -202,7 +248,7 @@ class Session:
                 dn,
                 old.encode("utf-8") if old is not None else None,
                 new.encode("utf-8"),
-                controls=[_POLICY_CONTROL],
+                controls=[POLICY_CONTROL],
             )
         )
 
@@ -233,14 +279,16 @@ class Session:
             self.has_written = False
             raise ServerFailed(self.server)
         if answer.code == REFERRAL:
-            raise IdpMisconfigured(f"{self.server} is read-only and refers writes elsewhere")
+            # Where it refers to is not followed: our credentials go to configured servers only.
+            self.has_written = False
+            raise ServerFailed(self.server, read_only=True)
         return answer
 
     def _answer(self) -> Answer:
         result = self._connection.result
         control = (result.get("controls") or {}).get(PASSWORD_POLICY_OID)
         value = bytes(control["value"] or b"") if control else b""
-        return Answer(int(result["result"]), decode(value))
+        return Answer(int(result["result"]), decode(value), str(result.get("message") or ""))
 
     def close(self) -> None:
         """Say goodbye and free the socket, whatever state it is in."""

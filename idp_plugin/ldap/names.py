@@ -10,6 +10,7 @@ from ldap3.utils.dn import parse_dn
 
 LONGEST_IDENTIFIER = 256
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_DS389_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{8}){3}", re.IGNORECASE)
 _ESCAPES = re.compile(r"\\([0-9a-fA-F]{2})|\\(.)|(.)", re.DOTALL)
 _TIME = re.compile(r"(\d{14})(?:[.,]\d+)?Z")
 
@@ -27,9 +28,22 @@ def is_askable(identifier: str) -> bool:
     )
 
 
+def alike(name: str) -> str:
+    """Return a name in the form in which case, spaces and ways of composing letters make no difference.
+
+    Letters that only look alike stay apart.
+    """
+    return " ".join(unicodedata.normalize("NFC", name).lower().split())
+
+
 def is_uuid(value: str) -> bool:
     """Tell whether it is a UUID's canonical text."""
     return _UUID.fullmatch(value) is not None
+
+
+def is_ds389_id(value: str) -> bool:
+    """Tell whether it is the canonical text of an `nsUniqueId`."""
+    return _DS389_ID.fullmatch(value) is not None
 
 
 def equals(attribute: str, value: str) -> str:

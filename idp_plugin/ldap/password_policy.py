@@ -9,22 +9,29 @@ from dataclasses import dataclass
 from idp_plugin.base import PasswordState
 from idp_plugin.ldap.connection import Entry
 from idp_plugin.ldap.names import moment
+from idp_plugin.password_rule import PasswordRule, RuleName
 
 PERMANENTLY = "000001010000Z"
 """The lock time that only an administrator may end."""
 
 POLICY_ATTRIBUTES = (
     "pwdMinLength",
+    "pwdMaxLength",
     "pwdInHistory",
     "pwdMaxAge",
     "pwdMinAge",
     "pwdLockoutDuration",
     "pwdCheckQuality",
+    "pwdCheckModule",
+    "pwdUseCheckModule",
+    "pwdGraceAuthNLimit",
+    "pwdAllowUserChange",
 )
 STATE_ATTRIBUTES = (
     "pwdAccountLockedTime",
     "pwdChangedTime",
     "pwdReset",
+    "pwdGraceUseTime",
     "pwdPolicySubentry",
     "pwdStartTime",
     "pwdEndTime",
@@ -42,6 +49,14 @@ class PasswordPolicy:
     lockout: dt.timedelta = dt.timedelta(0)
     """Zero: a lock stays until somebody ends it."""
     checks_quality: bool = False
+    refuses_unreadable: bool = False
+    """Whether what is hashed already, and so cannot be judged, is refused."""
+    asks_module: bool = False
+    """Whether a module of the server may judge, too."""
+    maximum_length: int = 0
+    grace: int = 0
+    """How many times an expired password still signs in."""
+    people_may_change: bool = True
 
     @classmethod
     def of(cls, entry: Entry) -> "PasswordPolicy":
@@ -53,6 +68,26 @@ class PasswordPolicy:
             minimum_age=_seconds(entry, "pwdMinAge"),
             lockout=_seconds(entry, "pwdLockoutDuration"),
             checks_quality=_whole_number(entry, "pwdCheckQuality") > 0,
+            refuses_unreadable=_whole_number(entry, "pwdCheckQuality") > 1,
+            asks_module=bool(entry.first("pwdCheckModule")) or entry.first("pwdUseCheckModule") == "TRUE",
+            maximum_length=_whole_number(entry, "pwdMaxLength"),
+            grace=_whole_number(entry, "pwdGraceAuthNLimit"),
+            people_may_change=entry.first("pwdAllowUserChange") != "FALSE",
+        )
+
+    def rules(self) -> tuple[PasswordRule, ...]:
+        """Return what it asks of a new password, in the order in which the server asks."""
+        asked = (
+            (RuleName.LENGTH_MIN, self.minimum_length if self.checks_quality else 0),
+            (RuleName.LENGTH_MAX, self.maximum_length if self.checks_quality else 0),
+            (RuleName.CHARACTERS, self.refuses_unreadable),
+            (RuleName.QUALITY, self.checks_quality and self.asks_module),
+            (RuleName.NOT_IN_HISTORY, self.history),
+        )
+        return tuple(
+            PasswordRule(name, 0 if isinstance(count, bool) else count, "openldap")
+            for name, count in asked
+            if count
         )
 
 
@@ -82,7 +117,7 @@ def password_state(person: Entry, policy: PasswordPolicy | None, now: dt.datetim
     changed = moment(person.first("pwdChangedTime"))
     if changed is None or not policy.maximum_age or now <= changed + policy.maximum_age:
         return PasswordState.USABLE
-    return PasswordState.EXPIRED
+    return PasswordState.GRACE if len(person.all("pwdGraceUseTime")) < policy.grace else PasswordState.EXPIRED
 
 
 def may_change_after(person: Entry, policy: PasswordPolicy | None, now: dt.datetime) -> dt.datetime | None:

@@ -51,11 +51,11 @@ def decode(value: bytes) -> PasswordPolicyResponse:
     """
     if not value:
         return PasswordPolicyResponse()
-    elements = list(_elements(value))
-    if len(elements) != 1 or elements[0][0] != 0x30:
+    whole = list(elements(value))
+    if len(whole) != 1 or whole[0][0] != 0x30:
         raise MalformedControl
     response = PasswordPolicyResponse()
-    for tag, content in _elements(elements[0][1]):
+    for tag, content in elements(whole[0][1]):
         if tag == _WARNING:
             response = _with_warning(response, content)
         elif tag == _ERROR:
@@ -68,7 +68,7 @@ def decode(value: bytes) -> PasswordPolicyResponse:
 
 
 def _with_warning(response: PasswordPolicyResponse, content: bytes) -> PasswordPolicyResponse:
-    for tag, number in _elements(content):
+    for tag, number in elements(content):
         if tag == _SECONDS_LEFT:
             return PasswordPolicyResponse(response.error, _number(number), response.grace_sign_ins_left)
         if tag == _GRACE_LEFT:
@@ -89,8 +89,12 @@ def _number(content: bytes) -> int:
     return int.from_bytes(content, "big")
 
 
-def _elements(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield (tag, content) of each BER element with a one-byte tag and a definite length."""
+def elements(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield (tag, content) of each BER element with a one-byte tag and a definite length.
+
+    Raises:
+        MalformedControl: Truncated.
+    """
     position = 0
     while position < len(data):
         content, position, tag = _element(data, position)

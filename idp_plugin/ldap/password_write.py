@@ -6,6 +6,7 @@ Source: RFC 3062; draft-behera-ldap-password-policy-10 section 8.
 from idp_plugin.base import PasswordState
 from idp_plugin.errors import (
     IdpMisconfigured,
+    IdpUnavailable,
     NotPermitted,
     PasswordRefused,
     RefusalReason,
@@ -40,18 +41,14 @@ class PasswordWrite:
         self.person = person
 
 
-def changed_time(session: Session, dn: str) -> str:
-    """Return when the password was last written, as the server writes it; empty where it does not say."""
-    found = session.search(dn, "(objectClass=*)", ["pwdChangedTime"], below=False)
-    return found[0].first("pwdChangedTime") if found else ""
-
-
 def bind_as_person(session: Session, dn: str, password: str) -> PasswordState:
     """Bind; after EXPIRED the connection must not be used any more."""
     answer = session.bind(dn, password)
     if answer.code == ldap.SUCCESS:
-        must_change = answer.policy.error is PasswordPolicyError.CHANGE_AFTER_RESET
-        return PasswordState.MUST_CHANGE if must_change else PasswordState.USABLE
+        if answer.policy.error is PasswordPolicyError.CHANGE_AFTER_RESET:
+            return PasswordState.MUST_CHANGE
+        in_grace = answer.policy.grace_sign_ins_left is not None
+        return PasswordState.GRACE if in_grace else PasswordState.USABLE
     if answer.code != ldap.INVALID_CREDENTIALS:
         raise IdpMisconfigured(f"bind answered {answer.code} on {session.server}")
     if answer.policy.error is PasswordPolicyError.PASSWORD_EXPIRED:
@@ -80,5 +77,9 @@ def judge(answer: Answer) -> None:
             raise PasswordRefused((RefusalReason.OTHER,))
         case ldap.INSUFFICIENT_ACCESS | ldap.UNWILLING | ldap.NO_SUCH_OBJECT:
             raise NotPermitted(f"write answered {answer.code}")
+        case ldap.NO_SUCH_ATTRIBUTE | ldap.VALUE_EXISTS:
+            # Two writes at once: what the policy was going to remove or note was so already; slapd then
+            # changes nothing.
+            raise IdpUnavailable("another write at the same moment")
         case _:
             raise IdpMisconfigured(f"write answered {answer.code}")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from idp_plugin.ldap.connection import Entry, Session
 from idp_plugin.ldap.names import comparable
 from idp_plugin.ldap.password_policy import POLICY_ATTRIBUTES, PasswordPolicy
+from idp_plugin.ldap.server_facts import FactsReader
 
 KEPT_SECONDS = 60.0
 
@@ -16,17 +17,21 @@ _IS_POLICY = "(objectClass=pwdPolicy)"
 class PolicyReader:
     """Thread-safe; a policy that was just changed is seen after `KEPT_SECONDS`."""
 
-    def __init__(self, default: str, base: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, default: str, base: str, facts: FactsReader, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """Remember where to look.
 
         Args:
             default: DN of the server's `ppolicy_default`; when empty, the one policy entry in the naming
                 context of `base`, if there is exactly one.
             base: DN below which people live.
+            facts: Knows the naming contexts.
             clock: Monotonic seconds.
         """
         self._default = default
         self._base = base
+        self._facts = facts
         self._clock = clock
         self._kept: dict[str, tuple[float, PasswordPolicy | None]] = {}
         self._lock = threading.Lock()
@@ -50,14 +55,6 @@ class PolicyReader:
         return next(iter(session.search(dn, _IS_POLICY, POLICY_ATTRIBUTES, below=False)), None)
 
     def _only_one(self, session: Session) -> Entry | None:
-        context = self._naming_context(session)
-        if context is None:
-            return None
+        context = self._facts.of(session).context_of(self._base)
         found = session.search(context, _IS_POLICY, POLICY_ATTRIBUTES, limit=2)
         return found[0] if len(found) == 1 else None
-
-    def _naming_context(self, session: Session) -> str | None:
-        root = session.search("", "(objectClass=*)", ["namingContexts"], below=False)
-        base = comparable(self._base)
-        contexts = root[0].all("namingContexts") if root else ()
-        return next((c for c in contexts if f",{base}".endswith(f",{comparable(c)}")), None)

@@ -51,6 +51,11 @@ class Servers:
         self._failed_until: dict[Server, float] = {}
         self._lock = threading.Lock()
 
+    @property
+    def all(self) -> tuple[Server, ...]:
+        """Every server, as configured."""
+        return self._servers
+
     def run(self, work: Callable[[Session], T], *, only: Server | None = None) -> T:
         """Run `work` on the first server that can be asked, the next one when it fails before a write.
 
@@ -84,6 +89,8 @@ class Servers:
                 return result
         if failure.certificate:
             raise IdpMisconfigured(f"certificate of {failure.server}") from failure
+        if failure.read_only:
+            raise IdpMisconfigured(f"{failure.server} is read-only and refers writes elsewhere") from failure
         raise IdpUnavailable(str(failure.server)) from failure
 
     @contextlib.contextmanager

@@ -1,84 +1,99 @@
 """Every kind of authenticator: what `flows.authenticators.base.Kind` promises."""
 
-import datetime as dt
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import pyotp
 import pytest
 
+from enforcement.policy import KINDS
 from flows import verification_code
-from flows.authenticators import recovery_codes, totp
-from flows.authenticators.base import Question
-from flows.authenticators.registry import all_kinds
+from flows.authenticators.base import Kind, Question
 from flows.errors import CodeExpired
+from flows.helpdesk_codes import IssuedCodes
 from store.authenticators import Authenticator
 from store.database import Database
-from store.vault import Vault
-
-NOW = dt.datetime(2026, 11, 22, 9, 0, tzinfo=dt.UTC)
-VAULT = Vault([b"k" * 32])
-KINDS = all_kinds(VAULT)
-SEED = totp.new_seed()
-CODES = recovery_codes.new_codes()
-SECRETS = {
-    "email": b"jane@home.example",
-    "totp": SEED,
-    "recovery_codes": recovery_codes.secret_of(CODES),
-}
-ANSWERS = {
-    "email": "012345",
-    "totp": pyotp.TOTP(totp.base32(SEED)).at(NOW),
-    "recovery_codes": CODES[3],
-}
+from store.expiring import Expiring
+from tests.contracts.kind_rows import NOW, REFERENCE, ROWS, VAULT, Row, kinds
+from tests.servers.valkey import Valkey
 
 
 @dataclass
 class Bound:
-    """One person with one authenticator of a kind, and the answer that proves it."""
+    """One person with one authenticator of a kind, an open challenge, and the answer that proves it."""
 
+    kind: Kind
     database: Database
     authenticator: Authenticator
+    row: Row
+    question: Question
     answer: str
-    digest: str
 
     def prove(self, answer: str, candidates: tuple[Authenticator, ...] | None = None, now: Any = NOW) -> Any:
         mine = (self.authenticator,) if candidates is None else candidates
-        question = Question("attempt", self.digest, lambda: mine)
+        whose = self.question.person_id if mine else ""
+        question = replace(self.question, candidates=lambda: mine, person_id=whose)
+        worked_out = self.kind.work_out(question, answer)
         with self.database.transaction() as transaction:
-            return KINDS[self.authenticator.kind].prove(question, answer, transaction, now=now)
+            return self.kind.prove(question, worked_out, transaction, now=now)
+
+    @property
+    def proved(self) -> tuple[str, ...]:
+        """What the right answer proves; what is handed out has no authenticator."""
+        return ("id",) if self.row.hand_out else (self.authenticator.id,)
 
 
-@pytest.fixture(params=sorted(KINDS))
-def bound(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bound]:
+@pytest.fixture
+def expiring(valkey: Valkey) -> Iterator[Expiring]:
+    store = Expiring(valkey.url, VAULT)
+    yield store
+    store.close()
+
+
+@pytest.fixture(params=KINDS)
+def bound(request: pytest.FixtureRequest, tmp_path: Path, expiring: Expiring) -> Iterator[Bound]:
     database = Database(f"sqlite:///{tmp_path / 'sparekey.db'}", VAULT)
     database.upgrade()
-    kind = request.param
+    kind, row = kinds(expiring)[request.param], ROWS[request.param]
     with database.transaction() as transaction:
         person = transaction.people.ensure("issuer", "jane", now=NOW)
         authenticator = transaction.authenticators.add(
-            person.id, kind, SECRETS[kind], now=NOW, trusted_from=NOW, provenance="self"
+            person.id, kind.name, row.secret, now=NOW, trusted_from=NOW, provenance="self"
         )
-    answer = ANSWERS[kind]
-    digest = verification_code.digest(VAULT, answer, bound_to="attempt", kind=kind)
-    yield Bound(database, authenticator, answer, digest)
+    if row.hand_out:
+        row.hand_out(IssuedCodes(expiring), person.id)
+    question = Question(
+        "attempt",
+        "",
+        lambda: (authenticator,),
+        purpose="reset",
+        person_id=person.id,
+        reference=REFERENCE,
+    )
+    with database.transaction() as transaction:
+        question = replace(question, asked=kind.ask(question, transaction, now=NOW))
+    answer = row.answer(question.asked)
+    digest = verification_code.digest(VAULT, answer, bound_to="attempt", kind=kind.name)
+    yield Bound(kind, database, authenticator, row, replace(question, code_digest=digest), answer)
     database.dispose()
 
 
 def test_the_right_answer_proves_the_authenticator(bound: Bound) -> None:
-    assert bound.prove(bound.answer) == (bound.authenticator.id,)
+    assert bound.prove(bound.answer) == bound.proved
 
 
 def test_an_answer_may_be_typed_in_groups(bound: Bound) -> None:
-    assert bound.prove(f"{bound.answer[:3]} {bound.answer[3:]}") == (bound.authenticator.id,)
+    typed = f"{bound.answer[:3]} {bound.answer[3:]}" if bound.row.is_typed else bound.answer
+    assert bound.prove(typed) == bound.proved
 
 
-@pytest.mark.parametrize("answer", ["", "000000", "12345", "1234567", "abcdef", "\x00", "9" * 10_000])
+@pytest.mark.parametrize(
+    "answer", ["", "000000", "12345", "1234567", "abcdef", "\x00", "9" * 10_000, "{}", "[" * 10_000]
+)
 def test_a_wrong_answer_proves_nothing_and_uses_nothing_up(bound: Bound, answer: str) -> None:
     assert bound.prove(answer) == ()
-    assert bound.prove(bound.answer) == (bound.authenticator.id,)
+    assert bound.prove(bound.answer) == bound.proved
 
 
 def test_an_answer_counts_once(bound: Bound) -> None:
@@ -92,6 +107,4 @@ def test_the_right_answer_proves_nothing_for_a_decoy(bound: Bound) -> None:
 
 
 def test_the_owner_is_shown_no_whole_address(bound: Bound) -> None:
-    kind = KINDS[bound.authenticator.kind]
-    mask = kind.mask(bound.authenticator.secret)
-    assert mask == ("j•••@h•••.example" if kind.is_sent else "")
+    assert bound.kind.mask(bound.authenticator.secret) == bound.row.mask

@@ -3,9 +3,11 @@
 import datetime as dt
 from typing import Any
 
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from enforcement.policy import COUNTED_ONCE, KINDS, Policy, Rule, Who, from_document
+from enforcement.proof import NEVER_FIRST, NEVER_REGISTERED, ProofRule
 from enforcement.requirement import Facts, RegisteredAuthenticator
 from store.people import Postponements, session_digest
 
@@ -48,7 +50,15 @@ def later_in(*sessions: str, first: dt.datetime = NOW) -> Postponements:
 def rules(draw: st.DrawFn) -> Rule:
     kinds = draw(st.permutations(KINDS).map(tuple))
     kinds = kinds[: draw(st.integers(1, len(KINDS)))]
+    assume(not NEVER_FIRST.issuperset(set(kinds) - NEVER_REGISTERED))
     register = draw(st.integers(1, 1 if COUNTED_ONCE.issuperset(kinds) else 5))
+    reset = draw(st.integers(1, 3))
+    weights = draw(st.dictionaries(st.sampled_from(kinds), st.integers(1, 3)))
+    weight = draw(st.sampled_from([0, 0, 2, 4]))
+    different = draw(st.booleans())
+    proof = ProofRule(kinds, reset, weight, tuple(weights.items()), different)
+    assume(proof.fewest_more((), kinds) is not None)
+    assume(reset <= register or NEVER_REGISTERED.intersection(kinds))
     until = st.dates(NOW.date() - 30 * DAY, NOW.date() + 30 * DAY)
     return Rule.model_validate(
         {
@@ -57,7 +67,10 @@ def rules(draw: st.DrawFn) -> Rule:
             "required": draw(st.sampled_from([True, True, True, False])),
             "kinds": kinds,
             "register": register,
-            "reset": draw(st.integers(1, min(2, len(kinds), register))),
+            "reset": reset,
+            "weights": weights,
+            "reset_weight": weight,
+            "different_media": different,
             "reset_allowed": draw(st.booleans()),
             "unlock_allowed": draw(st.booleans()),
             "reconfirm_days": draw(st.sampled_from([0, 1, 30, 730])),

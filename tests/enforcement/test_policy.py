@@ -166,8 +166,14 @@ def test_every_problem_is_told_at_once_and_where() -> None:
         ("not toml", "document"),
         (a_document('kinds = ["email", "email"]'), "rules.0.kinds"),
         (a_document("kinds = []"), "rules.0.kinds"),
-        (a_document('kinds = ["email"]\nreset = 2\nregister = 2'), "rules.0.reset"),
-        (a_document("register = 1\nreset = 2"), "rules.0.reset"),
+        (a_document('kinds = ["email"]\nreset = 2\nregister = 2'), "rules.0"),
+        (a_document("register = 1\nreset = 2"), "rules.0"),
+        (a_document('kinds = ["security_questions"]'), "rules.0"),
+        (a_document('kinds = ["mobile_phone", "office_phone"]\nreset = 2\nregister = 2'), "rules.0"),
+        (a_document("reset_weight = 9"), "rules.0"),
+        (a_document("weights = { email = 0 }"), "rules.0.weights"),
+        (a_document('unlock_kinds = ["email", "email"]'), "rules.0.unlock_kinds"),
+        (a_document('preset = "homemade"'), "rules.0.preset"),
         (a_document('kinds = ["recovery_codes"]\nregister = 2'), "rules.0.register"),
         (a_document("", who=""), "rules.0.who"),
         (a_document("", who='clients = ["wiki"]'), "rules.0.who"),
@@ -219,3 +225,11 @@ def test_the_example_says_something_about_every_field() -> None:
 def test_any_text_is_a_policy_or_refused(text: str) -> None:
     with contextlib.suppress(PolicyInvalid):
         assert load(text).rules
+
+
+def test_a_kind_that_is_listed_for_one_purpose_alone_is_known() -> None:
+    policy = a_policy(
+        {"kinds": ["email"], "reset_kinds": ["email", "helpdesk_code"], "who": {"groups": ["staff"]}},
+        {"kinds": ["totp"]},
+    )
+    assert policy.kinds == {"email", "helpdesk_code", "totp"}

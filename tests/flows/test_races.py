@@ -11,7 +11,7 @@ import pytest
 from flows.attempt import Attempt, Stage
 from flows.errors import AttemptExpired, CodeExpired, FlowError, WrongCode, WrongStage
 from flows.records import Records
-from idp_plugin.base import Subject
+from idp_plugin.base import Subject, TargetResult
 from store.audit import AuditAction
 from tests.flows.test_registration import MINE
 from tests.flows.world import LIMITS, World, code_in, policy, wrong
@@ -161,12 +161,12 @@ def test_a_claim_that_is_lost_while_its_write_is_under_way_is_not_claimed_twice(
     attempt = world.proved("bob")
     stored, write = world.expiring.peek("attempt", attempt.id), world.directory.set_password
 
-    def lose_the_claim_and_try_again(account: Subject, new: str) -> None:
+    def lose_the_claim_and_try_again(account: Subject, new: str) -> tuple[TargetResult, ...]:
         monkeypatch.setattr(world.directory, "set_password", write)
         world.expiring.put("attempt", attempt.id, stored, ttl=attempt.expires_at - world.now)
         with pytest.raises(AttemptExpired):
             world.set_password(attempt, "another good password")
-        write(account, new)
+        return write(account, new)
 
     monkeypatch.setattr(world.directory, "set_password", lose_the_claim_and_try_again)
     world.set_password(attempt, NEW)
@@ -188,7 +188,7 @@ def test_a_code_that_a_fail_over_brought_back_is_still_spent(make_world) -> None
 def test_one_binding_confirmed_many_times_at_once_is_one_authenticator(world: World) -> None:
     world.a_person("alice")
     registration, member = world.recovery.registration, world.member("alice")
-    pending = registration.begin_email(member, MINE, now=world.now)
+    pending = registration.begin(member, "email", MINE, now=world.now)
     world.drain()
     code = code_in(world.outbox.to(MINE)[-1])
     at_once(lambda _: registration.confirm(member, pending.id, code, now=world.now))

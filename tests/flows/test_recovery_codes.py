@@ -10,12 +10,13 @@ from flows.errors import (
     AttemptExpired,
     CodeExpired,
     NotPossible,
+    NotReachable,
     ProofRequired,
     Unavailable,
     UnusableAddress,
     WrongCode,
 )
-from flows.member import PendingCodes, Registered
+from flows.member import NewCodes, Pending, Registered
 from store.audit import AuditAction
 from store.database import Database
 from store.vault import Vault
@@ -26,12 +27,23 @@ NEW = "correct horse battery"
 KIND = "recovery_codes"
 
 
+def new_codes_of(pending: Pending) -> NewCodes:
+    """What the page shows of new codes."""
+    assert isinstance(pending.shown, NewCodes)
+    return pending.shown
+
+
+def codes_of(pending: Pending) -> tuple[str, ...]:
+    """The codes themselves."""
+    return new_codes_of(pending).codes
+
+
 def make_codes(world: World, username: str, **how: object) -> tuple[str, ...]:
     """Make codes and say that they are saved."""
     registration, member = world.recovery.registration, world.member(username)
-    pending = registration.begin_recovery_codes(member, now=world.now, **how)
-    registration.confirm_saved(member, pending.id, now=world.now)
-    return pending.codes
+    pending = registration.begin(member, "recovery_codes", now=world.now, **how)
+    registration.confirm(member, pending.id, "", now=world.now)
+    return codes_of(pending)
 
 
 def asked_for_code(world: World, identifier: str, browser: str = "browser-a"):
@@ -65,74 +77,74 @@ def test_codes_work_only_once_they_are_said_to_be_saved(make_world) -> None:
     world = make_world(document=policy(delay=0))
     world.a_person("alice")
     registration, member = world.recovery.registration, world.member("alice")
-    pending = registration.begin_recovery_codes(member, now=world.now)
+    pending = registration.begin(member, "recovery_codes", now=world.now)
     assert world.authenticators("alice") == ()
     assert gap_of(world, "alice")
-    bound = registration.confirm_saved(member, pending.id, now=world.now)
+    bound = registration.confirm(member, pending.id, "", now=world.now)
     assert (bound.kind, bound.left, bound.masked) == (KIND, 10, "")
     assert not gap_of(world, "alice")
-    assert world.verify(asked_for_code(world, "alice"), pending.codes[0]).proofs
+    assert world.verify(asked_for_code(world, "alice"), codes_of(pending)[0]).proofs
 
 
 def test_codes_are_shown_until_they_are_saved_and_never_again(world: World) -> None:
     world.a_person("alice")
     registration, member = world.recovery.registration, world.member("alice")
-    pending = registration.begin_recovery_codes(member, now=world.now)
+    pending = registration.begin(member, "recovery_codes", now=world.now)
     assert registration.pending(member, pending.id, now=world.now) == pending
-    registration.confirm_saved(member, pending.id, now=world.now)
+    registration.confirm(member, pending.id, "", now=world.now)
     with pytest.raises(AttemptExpired):
         registration.pending(member, pending.id, now=world.now)
     with pytest.raises(AttemptExpired):
-        registration.confirm_saved(member, pending.id, now=world.now)
+        registration.confirm(member, pending.id, "", now=world.now)
     assert len(world.authenticators("alice")) == 1
 
 
 def test_codes_are_wiped_once_they_are_saved(world: World) -> None:
     world.a_person("alice")
     registration, member = world.recovery.registration, world.member("alice")
-    pending = registration.begin_recovery_codes(member, now=world.now)
-    registration.confirm_saved(member, pending.id, now=world.now)
+    pending = registration.begin(member, "recovery_codes", now=world.now)
+    registration.confirm(member, pending.id, "", now=world.now)
     kept = world.expiring.peek("question", pending.id)
     assert kept
-    assert pending.codes[0].encode().hex().encode() not in kept
+    assert codes_of(pending)[0].encode().hex().encode() not in kept
 
 
 def test_codes_are_shown_in_the_session_that_made_them_alone(world: World) -> None:
     world.a_person("alice")
     registration = world.recovery.registration
-    pending = registration.begin_recovery_codes(world.member("alice"), now=world.now)
+    pending = registration.begin(world.member("alice"), "recovery_codes", now=world.now)
     other = world.member("alice", session="another")
     with pytest.raises(AttemptExpired):
         registration.pending(other, pending.id, now=world.now)
     with pytest.raises(AttemptExpired):
-        registration.confirm_saved(other, pending.id, now=world.now)
+        registration.confirm(other, pending.id, "", now=world.now)
 
 
 def test_codes_that_are_not_saved_in_time_are_void(world: World) -> None:
     world.a_person("alice")
-    pending = world.recovery.registration.begin_recovery_codes(world.member("alice"), now=world.now)
+    pending = world.recovery.registration.begin(world.member("alice"), "recovery_codes", now=world.now)
     later = world.clock.forward(minutes=15)
     with pytest.raises(CodeExpired):
-        world.recovery.registration.confirm_saved(world.member("alice"), pending.id, now=later)
+        world.recovery.registration.confirm(world.member("alice"), pending.id, "", now=later)
 
 
 def test_nothing_else_is_bound_by_saying_that_it_is_saved(world: World) -> None:
     world.a_person("alice")
     registration, member = world.recovery.registration, world.member("alice")
     for pending in (
-        registration.begin_email(member, MINE, now=world.now),
-        registration.begin_totp(member, now=world.now),
+        registration.begin(member, "email", MINE, now=world.now),
+        registration.begin(member, "totp", now=world.now),
     ):
-        with pytest.raises(AttemptExpired):
-            registration.confirm_saved(member, pending.id, now=world.now)
+        with pytest.raises(WrongCode):
+            registration.confirm(member, pending.id, "", now=world.now)
     assert world.authenticators("alice") == ()
 
 
 def test_codes_are_not_bound_by_an_answer(world: World) -> None:
     world.a_person("alice")
     registration, member = world.recovery.registration, world.member("alice")
-    pending = registration.begin_recovery_codes(member, now=world.now)
-    for answer in ("", pending.codes[0]):
+    pending = registration.begin(member, "recovery_codes", now=world.now)
+    for answer in ("123456", codes_of(pending)[0]):
         with pytest.raises(WrongCode):
             registration.confirm(member, pending.id, answer, now=world.now)
     assert world.authenticators("alice") == ()
@@ -150,12 +162,12 @@ def test_first_codes_on_a_password_alone_wait_as_long_as_the_policy_says(world: 
 def test_nothing_is_bound_while_nobody_can_be_told(world: World) -> None:
     world.a_person("alice")
     registration, member = world.recovery.registration, world.member("alice")
-    pending = registration.begin_recovery_codes(member, now=world.now)
+    pending = registration.begin(member, "recovery_codes", now=world.now)
     world.directory.down = True
     with pytest.raises(Unavailable):
-        registration.confirm_saved(member, pending.id, now=world.now)
+        registration.confirm(member, pending.id, "", now=world.now)
     world.directory.down = False
-    assert registration.confirm_saved(member, pending.id, now=world.now)
+    assert registration.confirm(member, pending.id, "", now=world.now)
 
 
 def test_a_used_code_is_told_from_a_wrong_one_and_proves_nothing(world: World) -> None:
@@ -198,7 +210,9 @@ def test_the_notice_waits_for_the_directory(world: World) -> None:
     world.a_person("carol", registered=(KIND,))
     attempt = asked_for_code(world, "carol")
     world.directory.down = True
-    world.verify(attempt, world.codes["carol"][0])
+    # The code counts, and the person is told that nothing can be changed now.
+    with pytest.raises(NotReachable):
+        world.verify(attempt, world.codes["carol"][0])
     assert subjects(world, "carol@example.org") == []
     world.directory.down = False
     world.drain_later()
@@ -261,15 +275,15 @@ def use_up(world: World, username: str) -> None:
 def test_making_new_codes_needs_a_proof_and_voids_the_old_ones(world: World) -> None:
     world.a_person("carol", registered=("email", KIND))
     with pytest.raises(ProofRequired):
-        world.recovery.registration.begin_recovery_codes(world.member("carol"), now=world.now)
+        world.recovery.registration.begin(world.member("carol"), "recovery_codes", now=world.now)
     prove(world, "carol")
-    pending = world.recovery.registration.begin_recovery_codes(world.member("carol"), now=world.now)
-    assert pending.voids_earlier
-    world.recovery.registration.confirm_saved(world.member("carol"), pending.id, now=world.now)
+    pending = world.recovery.registration.begin(world.member("carol"), "recovery_codes", now=world.now)
+    assert new_codes_of(pending).voids_earlier
+    world.recovery.registration.confirm(world.member("carol"), pending.id, "", now=world.now)
     attempt = asked_for_code(world, "carol")
     with pytest.raises(WrongCode):
         world.verify(attempt, world.codes["carol"][0])
-    assert world.verify(attempt, pending.codes[0]).proofs
+    assert world.verify(attempt, codes_of(pending)[0]).proofs
     assert "New recovery codes were made for your account at Example Company" in subjects(
         world, private("carol")
     )
@@ -278,7 +292,7 @@ def test_making_new_codes_needs_a_proof_and_voids_the_old_ones(world: World) -> 
 def test_old_codes_work_until_the_new_ones_are_saved(world: World) -> None:
     world.a_person("carol", registered=("email", KIND))
     prove(world, "carol")
-    world.recovery.registration.begin_recovery_codes(world.member("carol"), now=world.now)
+    world.recovery.registration.begin(world.member("carol"), "recovery_codes", now=world.now)
     assert world.verify(asked_for_code(world, "carol"), world.codes["carol"][0]).proofs
 
 
@@ -296,22 +310,22 @@ def test_a_proof_that_ran_out_while_the_codes_were_printed_is_asked_again(world:
     world.a_person("carol", registered=("email", KIND))
     prove(world, "carol")
     registration, member = world.recovery.registration, world.member("carol")
-    pending = registration.begin_recovery_codes(member, now=world.now)
+    pending = registration.begin(member, "recovery_codes", now=world.now)
     world.expiring.drop("step up", f"{member.session}\n{member.subject.source}\n{member.subject.id}")
     with pytest.raises(ProofRequired):
-        registration.confirm_saved(member, pending.id, now=world.now)
+        registration.confirm(member, pending.id, "", now=world.now)
     world.clock.forward(minutes=2)
     prove(world, "carol")
-    assert registration.confirm_saved(member, pending.id, now=world.now).left == 10
+    assert registration.confirm(member, pending.id, "", now=world.now).left == 10
 
 
 def test_who_lost_everything_gets_new_codes_that_wait_and_the_old_ones_stay(world: World) -> None:
     world.a_person("carol", registered=(KIND,))
-    pending = world.recovery.registration.begin_recovery_codes(
-        world.member("carol"), now=world.now, lost=True
+    pending = world.recovery.registration.begin(
+        world.member("carol"), "recovery_codes", now=world.now, lost=True
     )
-    assert not pending.voids_earlier
-    world.recovery.registration.confirm_saved(world.member("carol"), pending.id, now=world.now)
+    assert not new_codes_of(pending).voids_earlier
+    world.recovery.registration.confirm(world.member("carol"), pending.id, "", now=world.now)
     old, new = world.authenticators("carol")
     assert new.trusted_from == world.now + dt.timedelta(hours=24)
     assert old.usable(world.now)
@@ -356,14 +370,14 @@ def test_frozen_people_make_no_codes(world: World) -> None:
     with world.database.transaction() as transaction:
         transaction.people.freeze(world.person_id("carol"), now=world.now)
     with pytest.raises(NotPossible):
-        world.recovery.registration.begin_recovery_codes(world.member("carol"), now=world.now, lost=True)
+        world.recovery.registration.begin(world.member("carol"), "recovery_codes", now=world.now, lost=True)
 
 
 def test_codes_are_refused_where_the_rule_does_not_list_them(make_world) -> None:
     world = make_world(document=policy(more='kinds = ["email"]'))
     world.a_person("carol")
     with pytest.raises(NotPossible):
-        world.recovery.registration.begin_recovery_codes(world.member("carol"), now=world.now)
+        world.recovery.registration.begin(world.member("carol"), "recovery_codes", now=world.now)
 
 
 def test_all_codes_together_are_one_kind_and_one_of_those_to_register(make_world) -> None:
@@ -390,9 +404,8 @@ def test_a_rotation_of_keys_voids_no_paper(world: World, tmp_path) -> None:
 
 def test_no_code_is_shown_when_anything_is_printed(world: World) -> None:
     world.a_person("carol", registered=(KIND,))
-    pending = world.recovery.registration.begin_recovery_codes(
-        world.member("carol"), now=world.now, lost=True
+    pending = world.recovery.registration.begin(
+        world.member("carol"), "recovery_codes", now=world.now, lost=True
     )
-    assert isinstance(pending, PendingCodes)
     printed = repr((pending, world.authenticators("carol")))
-    assert not any(code in printed for code in pending.codes)
+    assert not any(code in printed for code in codes_of(pending))

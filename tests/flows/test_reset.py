@@ -46,6 +46,13 @@ def test_a_forgotten_password_is_reset_by_a_mail_code(world: World) -> None:
     assert world.read(attempt).stage is Stage.DONE
 
 
+def test_a_reset_ends_the_providers_own_lock_too(world: World) -> None:
+    world.a_person("bob", registered=("email",))
+    world.directory.stopped.add("sub-bob")
+    world.set_password(world.proved("bob"), NEW)
+    assert world.directory.stopped == set()
+
+
 def test_the_notice_reaches_directory_and_registered_addresses(world: World) -> None:
     world.a_person("bob", registered=("email",))
     world.set_password(world.proved("bob"), NEW)
@@ -453,6 +460,50 @@ def test_a_role_counts_like_a_group(make_world) -> None:
     assert world.outbox.messages == []
 
 
+def an_opened_world(make_world, **settings: object) -> World:
+    """One where the helpdesk's people may recover, with two ways to prove it."""
+    helpdesk = frozenset({"helpdesk"})
+    world = make_world(privileged_groups=helpdesk, opened_groups=helpdesk, **settings)
+    world.a_person("bob", registered=("email", "totp"), groups=helpdesk)
+    return world
+
+
+def test_opened_power_asks_for_two_proofs_whatever_the_rule_says(make_world) -> None:
+    world = an_opened_world(make_world)
+    attempt = world.proved("bob")
+    assert world.read(attempt).stage is Stage.CHOOSE
+    world.send(attempt, "totp")
+    world.verify(attempt, world.app_code("bob"))
+    world.set_password(attempt, NEW)
+    assert len(world.directory.written) == 1
+
+
+def test_power_of_which_a_part_is_not_opened_stays_closed(make_world) -> None:
+    world = an_opened_world(make_world)
+    world.directory.change("bob", privileged=True)
+    attempt = world.send(world.start("bob"))
+    world.drain()
+    assert world.outbox.messages == []
+    assert world.read(attempt).is_decoy
+
+
+def test_power_that_the_directory_opened_counts_as_opened(make_world) -> None:
+    world = an_opened_world(make_world)
+    world.directory.change("bob", privileged=True, opened=True)
+    assert not world.read(world.proved("bob")).is_decoy
+
+
+def test_who_comes_to_opened_power_meanwhile_has_to_prove_more(make_world) -> None:
+    helpdesk = frozenset({"helpdesk"})
+    world = make_world(privileged_groups=helpdesk, opened_groups=helpdesk)
+    world.a_person("bob", registered=("email", "totp"))
+    attempt = world.proved("bob")
+    world.directory.change("bob", groups=helpdesk)
+    with pytest.raises(WrongStage):
+        world.set_password(attempt, NEW)
+    assert world.directory.written == []
+
+
 def test_too_young_a_password_is_told_after_the_first_proof(world: World) -> None:
     later = world.now + dt.timedelta(hours=1)
     world.a_person("bob", registered=("email",), may_change_password_after=later)
@@ -741,6 +792,7 @@ def test_the_audit_tells_the_story_under_one_reference(world: World) -> None:
             AuditAction.RESET_PROOF_GIVEN,
             AuditAction.RESET_PASSWORD_WRITTEN,
             AuditAction.RESET_SESSIONS_ENDED,
+            *[AuditAction.NOTICE_QUEUED] * 3,
             AuditAction.NOTICE_SENT,
             AuditAction.NOTICE_SENT,
         ]
@@ -839,3 +891,24 @@ def test_a_code_sent_before_another_change_was_finished_proves_nothing(world: Wo
     world.set_password(world.verify(newer, world.app_code("carol")), NEW)
     with pytest.raises(WrongCode):
         world.verify(older, code, browser="browser-b")
+
+
+def test_a_kind_that_only_another_rule_lists_proves_nothing(make_world) -> None:
+    staff = """\
+[[rules]]
+name = "Staff"
+kinds = ["totp"]
+who = { groups = ["staff"] }
+"""
+    world = make_world(document=staff + policy())
+    world.a_person("bob", registered=("email", "totp"), groups=frozenset({"staff"}))
+    attempt = world.send(world.start("bob"))
+    world.drain()
+    assert world.outbox.to(private("bob")) == []
+    world.send(attempt, "totp")
+    assert world.verify(attempt, world.app_code("bob")).stage is Stage.NEW_PASSWORD
+
+
+def test_an_attempt_may_move_back_to_where_it_was_begun(world: World) -> None:
+    attempt = world.start("bob")
+    assert attempt.moved_to("elsewhere").moved_to(attempt.browser).moved_from == ("elsewhere",)

@@ -33,8 +33,11 @@ class Mixed(MemoryDirectory):
     def capabilities(self, account: Subject) -> Any:
         return self._ldap.capabilities(account)
 
-    def set_password(self, account: Subject, new: str) -> None:
-        self._ldap.set_password(account, new)
+    def set_password(self, account: Subject, new: str) -> Any:
+        return self._ldap.set_password(account, new)
+
+    def change_password(self, account: Subject, old: str, new: str) -> Any:
+        return self._ldap.change_password(account, old, new)
 
     def unlock(self, account: Subject) -> bool:
         return self._ldap.unlock(account)

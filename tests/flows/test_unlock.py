@@ -96,6 +96,7 @@ def test_the_audit_tells_the_story_under_one_reference(locked: World) -> None:
         AuditAction.UNLOCK_CODE_SENT,
         AuditAction.UNLOCK_PROOF_GIVEN,
         AuditAction.UNLOCK_ACCOUNT_UNLOCKED,
+        AuditAction.NOTICE_QUEUED,
         AuditAction.NOTICE_SENT,
     }
     (event,) = locked.audited(AuditAction.UNLOCK_ACCOUNT_UNLOCKED)
@@ -319,3 +320,20 @@ def test_whatever_breaks_afterwards_the_account_is_unlocked(locked: World, monke
 def test_a_stage_follows_from_the_purpose(locked: World) -> None:
     attempt = locked.proved("carol", purpose="unlock")
     assert replace(attempt, purpose="reset").stage is Stage.NEW_PASSWORD
+
+
+def test_an_unlock_gives_no_new_guesses_of_what_a_reset_asks(world: World) -> None:
+    world.a_person("bob", registered=("email", "totp"), locked=True)
+    for _ in range(4):
+        attempt = world.start("bob", browser="thief")
+        world.drain()
+        world.send(attempt, "totp", browser="thief")
+        with pytest.raises(WrongCode):
+            world.verify(attempt, "000000", browser="thief")
+    world.unlock(world.proved("bob", purpose="unlock", browser="thief"), browser="thief")
+    attempt = world.start("bob", browser="thief")
+    world.drain()
+    world.send(attempt, "totp", browser="thief")
+    with pytest.raises(WrongCode) as refused:
+        world.verify(attempt, "000000", browser="thief")
+    assert refused.value.attempts_left == 0

@@ -6,7 +6,7 @@ import re
 import shutil
 import threading
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,21 +16,23 @@ from altcha.v1 import solve_challenge
 
 from enforcement.current_policy import adopt
 from enforcement.gate import Gate
+from flows.assembly import Ground, Recovery, assemble
 from flows.authenticators import recovery_codes, totp
 from flows.authenticators.email_address import lookups
 from flows.errors import MessageNotSent
 from flows.member import Member
 from flows.messaging.message import Message
-from flows.settings import LimitSettings
-from idp_plugin.base import Identity, Subject, WriterCapabilities
-from idp_plugin.errors import IdpError, IdpUnavailable
+from flows.settings import LimitSettings, MailSettings, MessagesSettings
+from idp_plugin.base import Identity, Subject, TargetResult, WriterCapabilities
+from idp_plugin.errors import IdpError, IdpUnavailable, WrongPassword
 from store.counters import Counters
 from store.database import Database
 from store.expiring import Expiring
 from store.jobs import Jobs
 from store.vault import Vault
-from tests.flows.wiring import Recovery, build_recovery
 
+ORGANISATION = "Example Company"
+PORTAL = "https://sso.example.org/sparekey"
 ISSUER = "https://sso.example.org"
 START = dt.datetime(2026, 11, 22, 9, 0, tzinfo=dt.UTC)
 LIMITS = LimitSettings(work_difficulty=100, starts_per_minute=1000, starts_per_minute_overall=100_000)
@@ -79,6 +81,7 @@ class MemoryDirectory:
         self.refuse_sessions: IdpError | None = None
         self.refuse_clearing: IdpError | None = None
         self.can = WriterCapabilities()
+        self.targets: tuple[TargetResult, ...] = ()
         self._lock = threading.Lock()
 
     def add(self, username: str, **facts: Any) -> Identity:
@@ -116,16 +119,20 @@ class MemoryDirectory:
         self._reach()
         return self.can
 
-    def set_password(self, account: Subject, new: str) -> None:
+    def set_password(self, account: Subject, new: str) -> tuple[TargetResult, ...]:
         self._reach()
         if self.refuse:
             raise self.refuse
         with self._lock:
             self.passwords[account.id] = new
             self.written.append((account.id, new))
+        return self.targets
 
-    def change_password(self, account: Subject, old: str, new: str) -> None:
-        raise NotImplementedError
+    def change_password(self, account: Subject, old: str, new: str) -> tuple[TargetResult, ...]:
+        self._reach()
+        if self.passwords[account.id] != old:
+            raise WrongPassword
+        return self.set_password(account, new)
 
     def unlock(self, account: Subject) -> bool:
         self._reach()
@@ -248,7 +255,8 @@ class World:
         return solved(self.recovery.work.new_challenge(purpose, address, self.now))
 
     def journey(self, purpose: str) -> Any:
-        return {"reset": self.recovery.reset, "unlock": self.recovery.unlock}[purpose]
+        recovery = self.recovery
+        return {"reset": recovery.reset, "unlock": recovery.unlock, "change": recovery.change}[purpose]
 
     def start(
         self,
@@ -257,10 +265,11 @@ class World:
         *,
         browser: str = "browser-a",
         address: str = "192.0.2.7",
+        device: str = "",
     ) -> Any:
         work = self.work(address, purpose)
         return self.journey(purpose).start(
-            identifier, address=address, browser=browser, work=work, now=self.now
+            identifier, address=address, browser=browser, work=work, now=self.now, device=device
         )
 
     def send(
@@ -369,6 +378,7 @@ def open_world(
     directory: Any = None,
     lasting: str = "",
     provider_locks: bool = True,
+    sign_in_domains: Sequence[str] = (),
     **more: Any,
 ) -> World:
     """Open everything; `lasting` is the address of another database than a copy of the empty one."""
@@ -381,21 +391,27 @@ def open_world(
     counters, jobs = Counters(expiring), Jobs(valkey_url, vault)
     gate, outbox, clock = Gate(database), Outbox(), Clock()
     directory = directory or MemoryDirectory()
-    recovery = build_recovery(
+    messages = MessagesSettings(
+        mail=MailSettings(organisation=ORGANISATION), sign_in_domains=tuple(sign_in_domains)
+    )
+    ground = Ground(
         database=database,
         expiring=expiring,
         counters=counters,
         jobs=jobs,
-        gate=gate,
+        policies=gate.current_policy,
         directory=directory,
         writer=directory,
         sessions=directory,
         locks=directory if provider_locks else None,
-        channels={"email": [outbox]},
+        channels={"email": [outbox], "sms": [outbox], "voice": [outbox]},
         limits=limits,
+        messages=messages,
+        portal=PORTAL,
         clock=clock,
         **more,
     )
+    recovery = assemble(ground)
     return World(database, vault, expiring, counters, jobs, gate, directory, outbox, clock, recovery, limits)
 
 

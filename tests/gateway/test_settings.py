@@ -90,3 +90,19 @@ def test_a_missing_file_is_told_by_its_name(tmp_path: Path) -> None:
     with pytest.raises(SettingsInvalid) as invalid:
         load(tmp_path / "none.toml")
     assert invalid.value.problems == [(str(tmp_path / "none.toml"), "No such file or directory")]
+
+
+def test_two_directories_are_not_read_by_one_federation() -> None:
+    given = document()
+    (first,) = given["directories"]
+    given["directories"] = [first, {**first, "name": "guests", "federation": "people"}]
+    assert "same federation" in str(problems(given))
+    given["directories"][1]["federation"] = "visitors"
+    assert [each.read_by for each in from_mapping(given).directories] == ["people", "visitors"]
+
+
+def test_only_keycloak_may_keep_every_password_itself() -> None:
+    given = document() | {"directories": []}
+    assert "at least one" in str(problems(given))
+    given["idp"] = given["idp"] | {"kind": "keycloak"}
+    assert from_mapping(given).directories == ()

@@ -261,3 +261,34 @@ def test_an_id_token_is_no_logout_token(portal: Portal) -> None:
     portal.begin()
     with pytest.raises(SignInRefused):
         portal.signin.logged_out(portal.provider.token(), now=NOW)
+
+
+@pytest.fixture
+def fresh(valkey: Valkey) -> Portal:
+    """A sign-in that must be a new one, as a proof is."""
+    expiring = Expiring(valkey.url, Vault([bytes(32)]))
+    provider = ForgingProvider()
+    signin = PortalSignIn(provider, expiring, redirect_uri=CALLBACK, begun="identity:other", is_fresh=True)
+    yield Portal(provider, signin, [])
+    expiring.close()
+
+
+@pytest.mark.parametrize("stated", [None, "now", int(NOW.timestamp()) - 3600])
+def test_a_proof_needs_a_sign_in_that_was_made_for_it(fresh: Portal, stated: object) -> None:
+    query = fresh.begin()
+    assert (query["prompt"], query["max_age"]) == ("login", "0")
+    if stated is not None:
+        fresh.provider.claims["auth_time"] = stated
+    with pytest.raises(SignInRefused):
+        fresh.finish(query)
+
+
+def test_a_sign_in_that_was_made_for_it_is_a_proof(fresh: Portal) -> None:
+    query = fresh.begin()
+    fresh.provider.claims["auth_time"] = int(NOW.timestamp())
+    assert fresh.finish(query).subject == Subject(ISSUER, "s-1")
+
+
+def test_a_sign_in_begun_for_one_thing_is_finished_for_no_other(fresh: Portal, portal: Portal) -> None:
+    with pytest.raises(SignInRefused, match="unknown_state"):
+        fresh.finish(portal.begin())

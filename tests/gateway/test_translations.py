@@ -20,7 +20,7 @@ PLACEHOLDER = re.compile(r"%\((\w+)\)s|\{(\w+)\}")
 SCRIPTS = {"ja": re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]"), "ar": re.compile(r"[\u0621-\u064a]")}
 SAME_WORD = {
     "nl": {"Code", "Demo", "E-mail", "Later", "%(time)s UTC"},
-    "de": {"Code", "Demo", "%(time)s UTC"},
+    "de": {"Code", "Demo", "Passkey", "%(time)s UTC"},
     "fr": {"Code", "E-mail", "%(time)s UTC", "%(num)s minute", "%(num)s minutes"},
     "es": {"%(time)s UTC", "Error:"},
     "ja": set(),

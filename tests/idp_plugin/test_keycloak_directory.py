@@ -45,7 +45,7 @@ def settings(realm: kc.Realm, **changes: Any) -> IdpSettings:
 
 @pytest.fixture
 def people(realm: kc.Realm) -> KeycloakDirectory:
-    return KeycloakDirectory(KeycloakAdmin(settings(realm)), directory="corp")
+    return KeycloakDirectory(KeycloakAdmin(settings(realm)), federations={"corp": "corp"})
 
 
 def found(people: KeycloakDirectory, identifier: str) -> Identity:

@@ -10,7 +10,7 @@ import json
 import re
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
@@ -34,7 +34,7 @@ from tests.servers.processes import free_port
 POLICY = """
 [[rules]]
 name = "Everybody on the staff"
-kinds = ["email", "totp", "recovery_codes"]
+kinds = {kinds}
 register = {reset}
 reset = {reset}
 reconfirm_days = 180
@@ -273,15 +273,21 @@ def open_world(
     reset: int = 1,
     trust_delay_hours: int = 0,
     unlock_allowed: bool = True,
+    kinds: Sequence[str] = ("email", "totp", "recovery_codes"),
+    host: str = "127.0.0.1",
+    port: int = 0,
     **sections: dict[str, object],
 ) -> Iterator[World]:
     """Start everything around the pages, then the pages."""
     application_port = free_port()
-    addresses = DemoAddresses(f"http://127.0.0.1:{free_port()}", f"http://127.0.0.1:{application_port}")
+    addresses = DemoAddresses(f"http://{host}:{port or free_port()}", f"http://{host}:{application_port}")
     clock = Clock()
     policy = folder / "policies.toml"
     filled = POLICY.format(
-        reset=reset, trust_delay_hours=trust_delay_hours, unlock_allowed=str(unlock_allowed).lower()
+        kinds=json.dumps(kinds),
+        reset=reset,
+        trust_delay_hours=trust_delay_hours,
+        unlock_allowed=str(unlock_allowed).lower(),
     )
     policy.write_text(filled, encoding="utf-8")
     with (
@@ -294,7 +300,12 @@ def open_world(
 def _settings(folder: Path, policy: Path, around: RunningDemo, sections: dict[str, dict[str, object]]):
     public = around.addresses.public
     document: dict[str, dict[str, object]] = {
-        "gateway": {"public": public, "operations": "", "return_to": [around.addresses.application]},
+        "gateway": {
+            "public": public,
+            "listen": f"127.0.0.1:{urlsplit(public).port}",
+            "operations": "",
+            "return_to": [around.addresses.application],
+        },
         "idp": {
             "kind": "oidc",
             "address": around.provider,
@@ -313,8 +324,10 @@ def _settings(folder: Path, policy: Path, around: RunningDemo, sections: dict[st
         "demo": {"outbox": str(folder / "outbox")},
     }
     for name, section in sections.items():
-        document[name] = {**document.get(name, {}), **section}
-    return from_mapping({**document, "directories": [around.directory.model_dump()]})
+        is_list = isinstance(section, list)
+        document[name] = section if is_list else {**document.get(name, {}), **section}
+    further = document.get("directories", [])
+    return from_mapping({**document, "directories": [around.directory.model_dump(), *further]})
 
 
 WorldFactory = Callable[..., World]

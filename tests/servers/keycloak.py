@@ -46,6 +46,10 @@ class Federation:
     """The service account."""
     bind_password: str
     """Its password."""
+    is_active_directory: bool = False
+    """Else OpenLDAP."""
+    name: str = "corp"
+    """Of the federation."""
 
 
 @dataclass(slots=True)
@@ -210,12 +214,24 @@ def _federation(directory: Federation) -> dict[str, Any]:
         "trustEmail": "true",
         "pagination": "false",
     }
+    if directory.is_active_directory:
+        config |= _ACTIVE_DIRECTORY
     return {
-        "name": "directory",
+        "name": directory.name,
         "providerId": "ldap",
         "providerType": "org.keycloak.storage.UserStorageProvider",
         "config": {name: [value] for name, value in config.items()},
     }
+
+
+_ACTIVE_DIRECTORY = {
+    "vendor": "ad",
+    "usernameLDAPAttribute": "sAMAccountName",
+    "rdnLDAPAttribute": "cn",
+    "uuidLDAPAttribute": "objectGUID",
+    "userObjectClasses": "person, organizationalPerson, user",
+}
+"""What Keycloak's console fills in for the vendor "Active Directory"."""
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@
 
 import contextlib
 import datetime as dt
+import re
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ from idp_plugin.settings import DirectorySettings
 from tests.servers import presence, processes
 from tests.servers.versions import ReportVersion
 
+RECIPE = Path(__file__).parents[2] / "deploy/openldap.md"
 SUFFIX = "dc=example,dc=org"
 PEOPLE = f"ou=people,{SUFFIX}"
 GROUPS = f"ou=groups,{SUFFIX}"
@@ -45,6 +47,7 @@ moduleload ppolicy
 moduleload memberof
 moduleload refint
 moduleload argon2
+{more_modules}
 pidfile {folder}/slapd.pid
 argsfile {folder}/slapd.args
 loglevel none
@@ -75,25 +78,11 @@ ppolicy_default "{POLICY_DN}"
 ppolicy_use_lockout
 ppolicy_hash_cleartext
 
-# Least privilege: the service account writes passwords and locks, and reads the rest.
-access to dn.subtree="{PEOPLE}" attrs=userPassword
-  by dn.exact="{SERVICE_DN}" =w
-  by self =xw
-  by anonymous auth
-  by * none
-access to dn.subtree="{PEOPLE}" attrs=pwdAccountLockedTime,pwdReset
-  by dn.exact="{SERVICE_DN}" write
-  by * none
-access to attrs=userPassword
-  by anonymous auth
-  by * none
+{more_database}
 access to dn.subtree="cn=unreadable,{GROUPS}"
   by * none
-access to dn.subtree="{SUFFIX}"
-  by dn.exact="{SERVICE_DN}" read
-  by self read
-  by * none
-
+# Least privilege: the service account writes passwords and locks, and reads the rest.
+{access}
 database monitor
 access to *
   by dn.exact="{ROOT_DN}" read
@@ -148,6 +137,10 @@ userPassword: {SERVICE_PASSWORD}
 """
 
 
+def dn_of(uid: str) -> str:
+    return f"uid={uid},{PEOPLE}"
+
+
 @dataclass(frozen=True)
 class SlapdPerson:
     """One person of the fixture; more attributes go to the entry as they are."""
@@ -159,7 +152,7 @@ class SlapdPerson:
 
     @property
     def dn(self) -> str:
-        return f"uid={self.uid},{PEOPLE}"
+        return dn_of(self.uid)
 
     def ldif(self) -> str:
         lines = [
@@ -208,12 +201,18 @@ class Slapd:
         more_ldif: str = "",
         certificates: Certificates | None = None,
         largest_search: str = "unlimited",
+        more_modules: str = "",
+        more_database: str = "",
+        ports: tuple[int, int] | None = None,
+        is_empty: bool = False,
     ) -> None:
         self.folder = folder
         self.people = {person.uid: person for person in people}
         self.certificates = certificates or make_certificates(folder / "tls")
-        self.port, self.tls_port = processes.free_port(), processes.free_port()
+        self.port, self.tls_port = ports or (processes.free_port(), processes.free_port())
         self._more_ldif = more_ldif
+        self._is_empty = is_empty
+        self._more_modules, self._more_database = more_modules, more_database
         self._largest_search = largest_search
         self._running = contextlib.ExitStack()
         self._process: subprocess.Popen[bytes] | None = None
@@ -255,8 +254,13 @@ class Slapd:
             folder=self.folder,
             certificates=self.certificates,
             largest_search=self._largest_search,
+            more_modules=self._more_modules,
+            more_database=self._more_database,
+            access=_access(),
         )
         (self.folder / "slapd.conf").write_text(CONFIGURATION.format_map(places))
+        if self._is_empty:
+            return
         parts = [TREE.format_map(places), *(person.ldif() for person in self.people.values())]
         parts += [*self._groups_ldif(), self._more_ldif]
         loaded = subprocess.run(
@@ -368,6 +372,13 @@ class Slapd:
             return bool(connection.bind())
         finally:
             connection.unbind()
+
+
+def _access() -> str:
+    """Return the rights that `deploy/openldap.md` tells an operator to give."""
+    rights: str
+    (rights,) = re.findall(r"```slapd\n(access .*?)```", RECIPE.read_text("utf-8"), re.DOTALL)
+    return rights
 
 
 def _program(name: str) -> Path:

@@ -1,6 +1,7 @@
 """Every server that tests rely on is the real thing, and works."""
 
 import smtplib
+import socket
 import ssl
 
 import httpx
@@ -8,6 +9,7 @@ import psycopg
 import pytest
 from playwright.sync_api import BrowserContext
 
+from tests.servers import ds389 as ds
 from tests.servers import keycloak as kc
 from tests.servers.nginx import StartNginx
 from tests.servers.postgres import Postgres
@@ -214,3 +216,19 @@ def test_a_realm_states_the_public_issuer_to_whoever_asks(keycloak_realm: kc.Mak
     realm = keycloak_realm(public="http://127.0.0.1:9")
     direct = f"{realm.keycloak.address}/realms/{realm.name}/.well-known/openid-configuration"
     assert httpx.get(direct, trust_env=False).json()["issuer"] == realm.issuer
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_389_ds_has_only_the_demos_people_for_every_test(ds389: ds.Ds389, turn: int) -> None:
+    with ds389.as_root() as root:
+        root.search(ds.PEOPLE, "(uid=*)", attributes=["uid"])
+        found = {str(item["attributes"]["uid"][0]) for item in root.response}
+    assert found == set(ds.NAMES)
+    ds389.add(ds.dn_of(f"guest{turn}"), ["inetOrgPerson"], cn="guest", sn="guest")
+    ds389.configure(passwordMinLength="30")
+
+
+def test_389_ds_listens_on_loopback_alone(ds389: ds.Ds389) -> None:
+    for port in (ds389.port, ds389.tls_port):
+        with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.2", port), timeout=5):
+            pass

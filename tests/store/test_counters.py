@@ -153,3 +153,33 @@ def test_the_window_is_exact(counters: Counters, most: int, window: int, pauses:
             counted.append(second)
         else:
             assert verdict.retry_after == (inside[-most] + window - second) * SECOND
+
+
+def test_a_lock_begins_with_the_first_refusal_and_ends_by_itself(counters: Counters) -> None:
+    limit = [Limit("typed:ana", 1, MINUTE, lock=10 * MINUTE)]
+    counters.hit(limit, now=NOW)
+    assert counters.hit(limit, now=NOW + SECOND).retry_after == 10 * MINUTE
+    assert counters.hit(limit, now=NOW + 5 * MINUTE).retry_after == 5 * MINUTE + SECOND
+    assert counters.hit(limit, now=NOW + SECOND + 10 * MINUTE).allowed
+
+
+def test_looking_begins_no_lock(counters: Counters) -> None:
+    limit = [Limit("typed:ana", 1, MINUTE, lock=10 * MINUTE)]
+    counters.hit(limit, now=NOW)
+    assert not counters.peek(limit, now=NOW + SECOND).allowed
+    assert counters.hit(limit, now=NOW + MINUTE).allowed
+
+
+def test_a_lock_is_no_hit_and_shortens_no_window(counters: Counters) -> None:
+    limit = Limit("typed:ana", 2, 60 * MINUTE, lock=60 * MINUTE)
+    for minutes in (0, 50):
+        counters.hit([limit], now=NOW + minutes * MINUTE)
+    assert not counters.hit([limit], now=NOW + 51 * MINUTE).allowed
+    assert counters.count(limit.key, limit.window, now=NOW + 52 * MINUTE) == 2
+    assert counters.count(limit.key, limit.window, now=NOW + 70 * MINUTE) == 1
+
+
+def test_fifty_at_once_count_as_fifty(counters: Counters) -> None:
+    limit = [Limit("typed:ana", 1000, MINUTE)]
+    race(lambda _: counters.hit(limit), runners=50)
+    assert counters.count("typed:ana", MINUTE) == 50

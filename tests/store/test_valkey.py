@@ -134,3 +134,8 @@ def test_it_dies_with_its_parent_however_that_ends(tmp_path: Path, ending: signa
         parent.send_signal(ending)
     psutil.wait_procs([server], timeout=20)
     assert not server.is_running()
+
+
+def test_a_signal_to_our_process_group_does_not_reach_it(server: EmbeddedValkey) -> None:
+    with redis.Redis.from_url(server.start()) as client:
+        assert os.getpgid(int(client.info("server")["process_id"])) != os.getpgrp()

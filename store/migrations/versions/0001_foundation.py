@@ -41,6 +41,13 @@ def upgrade() -> None:
     )
     op.create_index(None, "authenticators", ["kind", "lookup"])
     op.create_table(
+        "target_states",
+        sa.Column("person_id", sa.String(32), sa.ForeignKey("people.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("target", sa.String(64), primary_key=True),
+        sa.Column("state", sa.String(20), nullable=False),
+        sa.Column("at", Moment(), nullable=False),
+    )
+    op.create_table(
         "postponements",
         sa.Column("person_id", sa.String(32), sa.ForeignKey("people.id", ondelete="CASCADE"), primary_key=True),
         sa.Column("session", sa.String(64), primary_key=True),
@@ -72,8 +79,26 @@ def upgrade() -> None:
         sa.Column("at", Moment(), nullable=False),
     )
     op.create_index(None, "spent", ["at"])
+    op.create_table(
+        "agents",
+        sa.Column("id", sa.String(32), primary_key=True),
+        sa.Column("name", sa.String(200), nullable=False),
+        sa.Column("directory", sa.String(64), nullable=False),
+        sa.Column("signing", sa.String(80), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("joined_at", Moment(), nullable=False),
+        sa.Column("revoked_at", Moment()),
+    )
+    op.create_index(None, "agents", ["directory"])
+    op.create_table(
+        "agent_invitations",
+        sa.Column("digest", sa.String(64), primary_key=True),
+        sa.Column("directory", sa.String(64), nullable=False),
+        sa.Column("expires_at", Moment(), nullable=False),
+        sa.Column("used_at", Moment()),
+    )
 
 
 def downgrade() -> None:
-    for table in ("spent", "audit_events", "policies", "postponements", "authenticators", "people"):
+    for table in ("agent_invitations", "agents", "spent", "audit_events", "policies", "postponements", "target_states", "authenticators", "people"):
         op.drop_table(table)

@@ -10,11 +10,14 @@ from flows.messaging.render import Render, plain_name
 
 AT = dt.datetime(2026, 11, 22, 13, 5, tzinfo=dt.UTC)
 ASKED = Asked(AT, "192.0.2.0/24", "Firefox on Windows")
+LINK = "https://sso.example.org/sparekey/here/reference"
 RENDER = Render(organisation="Example & Company", zone="Europe/Amsterdam")
 
 
 def reset_code(name: str = "Jane Doe"):
-    draft = RENDER.attempt_code("reset", "012345", name=name, minutes=5, asked=ASKED, reference="ABCD-EFGH")
+    draft = RENDER.attempt_code(
+        "reset", "012345", name=name, minutes=5, asked=ASKED, link=LINK, reference="ABCD-EFGH"
+    )
     return draft.to("jane@home.example", MessageKind.RESET_CODE, "ABCD-EFGH")
 
 

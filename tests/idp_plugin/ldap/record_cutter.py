@@ -8,15 +8,17 @@ from typing import Self
 
 
 class RecordCutter:
-    """Listens on `port` and relays to a loopback port; each connection counts its own records."""
+    """Listens on `port` and relays to a loopback address; each connection counts its own records."""
 
-    def __init__(self, target: int) -> None:
-        self._target = target
+    def __init__(self, target: int, host: str = "127.0.0.1") -> None:
+        self._target = (host, target)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._counts: list[int] = []
         self._silent_after: int | None = None
+        self._from = 0
         self._swallowed: int | None = None
+        self._instead: Callable[[], object] = object
         self._open: list[socket.socket] = []
         self._readers: list[threading.Thread] = []
         self._thread = threading.Thread(target=self._accept, daemon=True)
@@ -39,19 +41,26 @@ class RecordCutter:
         self._readers[-1].join(10)
         return self._counts[-1]
 
-    def drop_answer_to(self, record: int) -> None:
-        """Deliver this record of the next connection, lose what comes back, and hang up; once."""
-        self._silent_after = record
+    def drop_answer_to(self, record: int, after: int = 0) -> None:
+        """Deliver this record of a connection, lose what comes back, and hang up; once.
 
-    def swallow(self, record: int) -> None:
-        """Never deliver this record of the next connection, and hang up; once."""
+        Args:
+            record: Its number.
+            after: So many connections are left alone before that one.
+        """
+        self._silent_after = record
+        self._from = len(self._counts) + after
+
+    def swallow(self, record: int, instead: Callable[[], object] = object) -> None:
+        """Never deliver this record of the next connection, do something instead, and hang up; once."""
         self._swallowed = record
+        self._instead = instead
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(("127.0.0.1", self._target))
+                server = socket.create_connection(self._target)
                 self._open += [client, server]
                 connection = (len(self._counts), client, server)
                 self._counts.append(0)
@@ -67,9 +76,10 @@ class RecordCutter:
                 self._counts[which] = number
                 if number == self._swallowed:
                     self._swallowed = None
+                    self._instead()
                     client.shutdown(socket.SHUT_RDWR)
                     return
-                if number == self._silent_after:
+                if number == self._silent_after and which >= self._from:
                     self._silent_after = None
                     client.shutdown(socket.SHUT_RDWR)
                     server.sendall(record)

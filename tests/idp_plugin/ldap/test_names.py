@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idp_plugin.ldap.names import comparable, equals, is_askable, leaf, moment
+from idp_plugin.ldap.names import alike, comparable, equals, is_askable, leaf, moment
 
 
 @given(st.text())
@@ -73,3 +73,13 @@ def test_a_groups_own_name_is_its_first_value(dn: str, name: str) -> None:
 )
 def test_times_are_read_or_are_none(value: str, expected: dt.datetime | None) -> None:
     assert moment(value) == expected
+
+
+@pytest.mark.parametrize("other", ["JOSÉ", " josé ", "jose\u0301", "José"])
+def test_case_spaces_and_composition_make_no_other_name(other: str) -> None:
+    assert alike(other) == alike("josé")
+
+
+@pytest.mark.parametrize("other", ["jose", "\uff4aos\u00e9", "jos\u00e8", "j\u043es\u00e9", "jo sé"])
+def test_look_alikes_are_other_names(other: str) -> None:
+    assert alike(other) != alike("josé")

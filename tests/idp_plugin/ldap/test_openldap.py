@@ -104,6 +104,41 @@ def test_a_protected_group_that_cannot_be_read_makes_everybody_privileged(slapd:
             directory.set_password(alice.account, NEW)
 
 
+def test_power_that_an_operator_opened_is_written_to_and_any_other_is_not(slapd: Slapd) -> None:
+    groups = tuple(f"cn={name},{GROUPS}" for name in ("administrators", "helpdesk"))
+    settings = slapd.settings(protected_groups=groups, opened_groups=(groups[1],))
+    directory = OpenLdap(settings, ISSUER)
+    frank, erin = directory.find("frank"), directory.find("erin")
+    assert frank
+    assert (frank.privileged, frank.opened) == (True, True)
+    directory.set_password(frank.account, NEW)
+    assert slapd.accepts("frank", NEW)
+    assert erin
+    assert (erin.privileged, erin.opened) == (True, False)
+    with pytest.raises(NotPermitted):
+        directory.set_password(erin.account, NEW)
+
+
+def test_nothing_is_opened_by_a_group_that_cannot_be_read(slapd: Slapd) -> None:
+    opened, closed = f"cn=not-there,{GROUPS}", f"cn=administrators,{GROUPS}"
+    settings = slapd.settings(protected_groups=(opened, closed), opened_groups=(opened,))
+    directory = OpenLdap(settings, ISSUER)
+    alice = directory.find("alice")
+    assert alice
+    assert (alice.privileged, alice.opened) == (True, False)
+    with pytest.raises(NotPermitted):
+        directory.set_password(alice.account, NEW)
+
+
+def test_an_opened_group_within_a_closed_one_opens_nothing(slapd: Slapd) -> None:
+    opened, closed = f"cn=helpdesk,{GROUPS}", f"cn=above,{GROUPS}"
+    slapd.add(closed, ["groupOfNames"], cn="above", member=opened)
+    settings = slapd.settings(protected_groups=(opened, closed), opened_groups=(opened.upper(),))
+    frank = OpenLdap(settings, ISSUER).find("frank")
+    assert frank
+    assert (frank.privileged, frank.opened) == (True, False)
+
+
 def test_membership_counts_where_the_server_keeps_no_member_of(tmp_path: Path, slapd: Slapd) -> None:
     slapd.stop()
     group = f"cn=quiet,{GROUPS}"

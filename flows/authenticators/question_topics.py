@@ -1,0 +1,42 @@
+"""What people can be asked about themselves; the sentences are the pages' own.
+
+Kept by name, so that the question is asked in the language in which the page is read.
+"""
+
+TOPICS: tuple[str, ...] = (
+    "partner_met_city",
+    "parents_met_city",
+    "sibling_city",
+    "father_birth_city",
+    "mother_birth_city",
+    "first_job_city",
+    "new_year_2000",
+    "wedding_venue",
+    "birth_hospital",
+    "first_street",
+    "secondary_teacher",
+    "primary_teacher",
+    "father_middle_name",
+    "mother_middle_name",
+    "maternal_grandmother",
+    "paternal_grandfather",
+    "oldest_sibling_birth",
+    "oldest_sibling_middle_name",
+    "youngest_sibling_middle_name",
+    "childhood_friend",
+    "first_love",
+    "childhood_hero",
+    "famous_person",
+    "college_not_attended",
+    "sixth_year_school",
+    "first_school",
+    "school_sport",
+    "first_job",
+    "dream_job",
+    "favourite_food",
+    "first_vehicle",
+    "stuffed_animal",
+    "first_pet",
+    "nickname",
+    "childhood_phone",
+)

@@ -1,0 +1,172 @@
+"""What may leave by each channel: countries, messages, money; and an alarm when far more leaves than usual.
+
+Asked by the queue for every message just before it is sent, so that nobody who makes messages leave learns
+of it (S5). Channels are known by name; one without settings of its own has no budget.
+"""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
+from typing import Literal
+
+import phonenumbers
+import structlog
+from phonenumbers import NumberParseException
+from prometheus_client import Counter
+
+from flows.messaging.budget_settings import (
+    BudgetsSettings,
+    ChannelBudgetSettings,
+    MailBudgetSettings,
+    priced,
+)
+from store.audit import AuditAction
+from store.database import Database
+from store.expiring import Expiring
+from store.spending import Budget, Spending
+
+Refusal = Literal["", "country", "messages", "money"]
+"""Why a message may not leave; empty where it may."""
+
+REFUSED = Counter("sparekey_messages_refused", "Messages that a budget or rule held back", ["channel", "why"])
+SPIKES = Counter("sparekey_message_spikes", "Alarms: far more messages than usual", ["channel"])
+
+_HOUR = dt.timedelta(hours=1)
+_DAY = dt.timedelta(days=1)
+_SHORT = dt.timedelta(minutes=10)
+_USUAL = dt.timedelta(days=7)
+_UNBOUNDED = 1 << 52
+_PARTS_OF_MONEY = 10_000
+"""Amounts are counted in these parts of the currency's unit."""
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rates:
+    """How much left by one channel."""
+
+    recent: int
+    """In the last ten minutes."""
+    usual: float
+    """In ten minutes of the week before, on average."""
+
+
+class Budgets:
+    """The budgets of every channel; each message is one atomic operation."""
+
+    def __init__(self, *, database: Database, expiring: Expiring, settings: BudgetsSettings) -> None:
+        self._database = database
+        self._expiring = expiring
+        self._spending = Spending(expiring)
+        self._of: Mapping[str, ChannelBudgetSettings | MailBudgetSettings] = {
+            "sms": settings.sms,
+            "voice": settings.voice,
+            "email": settings.email,
+        }
+
+    def is_allowed_number(self, channel: str, number: str) -> bool:
+        """Tell whether messages may go to a number at all, by its country and prefix.
+
+        Args:
+            channel: `sms` or `voice`.
+            number: In E.164.
+        """
+        rules = self._of.get(channel)
+        if not isinstance(rules, ChannelBudgetSettings):
+            return True
+        region = _region(number)
+        if not region or number.startswith(rules.blocked_prefixes) or region in rules.blocked_countries:
+            return False
+        return not rules.countries or region in rules.countries
+
+    def take(self, channel: str, to: str, *, now: dt.datetime) -> Refusal:
+        """Count one message that is about to leave.
+
+        Args:
+            channel: By whose name; `sms`, `voice` and `email` have budgets.
+            to: A number in E.164, or an address.
+            now: Aware UTC time.
+
+        Returns:
+            Why it must not leave; then nothing was counted. Empty where it may.
+        """
+        rules = self._of.get(channel)
+        if rules is None:
+            return ""
+        refusal = self._refusal(channel, rules, to, now)
+        if refusal:
+            REFUSED.labels(channel, refusal).inc()
+            _log.warning("message_refused", channel=channel, why=refusal)
+        else:
+            self._watch(channel, rules, now)
+        return refusal
+
+    def _refusal(
+        self, channel: str, rules: ChannelBudgetSettings | MailBudgetSettings, to: str, now: dt.datetime
+    ) -> Refusal:
+        if not self.is_allowed_number(channel, to):
+            return "country"
+        spent = self._spending.take(_budgets(channel, rules, to), now=now)
+        if spent.allowed:
+            return ""
+        return "money" if (spent.exceeded or "").startswith("money:") else "messages"
+
+    def _watch(
+        self, channel: str, rules: ChannelBudgetSettings | MailBudgetSettings, now: dt.datetime
+    ) -> None:
+        rates = self._rates(channel, now)
+        if rates.recent < max(rules.spike_least, rules.spike_times * rates.usual):
+            return
+        # Once an hour: an alarm that repeats itself with every message is switched off.
+        if not self._expiring.once("spike told", channel, ttl=_HOUR):
+            return
+        SPIKES.labels(channel).inc()
+        _log.error("messages_spiked", channel=channel, recent=rates.recent, usual=round(rates.usual, 1))
+        with self._database.transaction() as transaction:
+            transaction.audit.record(
+                AuditAction.MESSAGES_SPIKED,
+                now=now,
+                detail={"channel": channel, "recent": rates.recent, "usual": round(rates.usual)},
+            )
+
+    def _rates(self, channel: str, now: dt.datetime) -> _Rates:
+        recent = self._spending.spent(f"short:{channel}", _SHORT, now=now)
+        week = self._spending.spent(f"usual:{channel}", _USUAL, now=now)
+        return _Rates(recent, max(week - recent, 0) / (_USUAL / _SHORT))
+
+
+def _budgets(channel: str, rules: ChannelBudgetSettings | MailBudgetSettings, to: str) -> list[Budget]:
+    found = [
+        Budget(f"short:{channel}", 1, _UNBOUNDED, _SHORT),
+        Budget(f"usual:{channel}", 1, _UNBOUNDED, _USUAL),
+    ]
+    for most, window in ((rules.messages_per_hour, _HOUR), (rules.messages_per_day, _DAY)):
+        if most:
+            found.append(Budget(f"messages:{channel}:{window}", 1, most, window))
+    if isinstance(rules, ChannelBudgetSettings):
+        price = _parts(_price(rules, to))
+        for amount, window in ((rules.money_per_hour, _HOUR), (rules.money_per_day, _DAY)):
+            if amount:
+                most = _parts(Decimal(str(amount)))
+                found.append(Budget(f"money:{channel}:{window}", price, most, window))
+    return found
+
+
+def _price(rules: ChannelBudgetSettings, number: str) -> Decimal:
+    fitting = [entry for entry in map(priced, rules.prices) if number.startswith(entry[0])]
+    return max(fitting, key=lambda entry: len(entry[0]))[1] if fitting else Decimal(str(rules.price))
+
+
+def _parts(amount: Decimal) -> int:
+    return int((amount * _PARTS_OF_MONEY).to_integral_value(ROUND_CEILING))
+
+
+def _region(number: str) -> str:
+    """Return the country of a number in E.164; empty where it has none, satellites among them."""
+    try:
+        parsed = phonenumbers.parse(number)
+    except NumberParseException:
+        return ""
+    region = phonenumbers.region_code_for_number(parsed)
+    return region if region and region != phonenumbers.REGION_CODE_FOR_NON_GEO_ENTITY else ""

@@ -1,0 +1,45 @@
+"""Identities and capabilities as JSON, both ways."""
+
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from idp_plugin.base import Identity, WriterCapabilities
+from idp_plugin.writeback.keys import Untrusted
+
+_IDENTITY = TypeAdapter(Identity)
+_CAPABILITIES = TypeAdapter(WriterCapabilities)
+
+
+def identity_json(identity: Identity) -> Any:
+    """Return an identity as JSON values."""
+    return _IDENTITY.dump_python(identity, mode="json")
+
+
+def read_identity(value: Any) -> Identity:
+    """Read `identity_json`.
+
+    Raises:
+        Untrusted: It has another form.
+    """
+    try:
+        return _IDENTITY.validate_python(value)
+    except ValidationError as error:
+        raise Untrusted("identity") from error
+
+
+def capabilities_json(capabilities: WriterCapabilities) -> Any:
+    """Return capabilities as JSON values."""
+    return _CAPABILITIES.dump_python(capabilities, mode="json")
+
+
+def read_capabilities(value: Any) -> WriterCapabilities:
+    """Read `capabilities_json`.
+
+    Raises:
+        Untrusted: It has another form.
+    """
+    try:
+        return _CAPABILITIES.validate_python(value)
+    except ValidationError as error:
+        raise Untrusted("capabilities") from error

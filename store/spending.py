@@ -1,0 +1,143 @@
+"""Budgets: amounts within sliding windows, several of them checked and taken in one atomic call.
+
+`counters` remembers every hit; here a window is sixty buckets, so that a budget of a million costs no more
+than one of ten. A window therefore slides in steps of a sixtieth, and never lets more through than it says.
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from store.expiring import Expiring, unavailable
+
+BUCKETS = 60
+
+# A hash per budget: bucket number to amount. Nothing is taken unless every budget allows.
+# ARGV: now in milliseconds or "" for the server's own clock; then for each key the amount, the most and the
+# width of a bucket in milliseconds. Answers {wait in milliseconds, which (1, 2, …)}, or {0, 0} where taken.
+_TAKE = """
+local now = tonumber(ARGV[1])
+if not now then
+  local clock = redis.call('TIME')
+  now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+end
+local wait, which = 0, 0
+for i, key in ipairs(KEYS) do
+  local amount, most, width = tonumber(ARGV[3 * i - 1]), tonumber(ARGV[3 * i]), tonumber(ARGV[3 * i + 1])
+  local current, total, kept = math.floor(now / width), 0, {}
+  local stored = redis.call('HGETALL', key)
+  for place = 1, #stored, 2 do
+    local bucket, sum = tonumber(stored[place]), tonumber(stored[place + 1])
+    if bucket <= current - 61 then
+      redis.call('HDEL', key, stored[place])
+    else
+      total = total + sum
+      kept[#kept + 1] = {bucket, sum}
+    end
+  end
+  if total + amount > most then
+    table.sort(kept, function(a, b) return a[1] < b[1] end)
+    local left = 61 * width
+    for _, each in ipairs(kept) do
+      total = total - each[2]
+      if total + amount <= most then
+        left = (each[1] + 61) * width - now
+        break
+      end
+    end
+    if left > wait then wait, which = math.max(left, 1), i end
+  end
+end
+if wait == 0 then
+  for i, key in ipairs(KEYS) do
+    local width = tonumber(ARGV[3 * i + 1])
+    redis.call('HINCRBY', key, string.format('%d', math.floor(now / width)), ARGV[3 * i - 1])
+    redis.call('PEXPIRE', key, 62 * width)
+  end
+end
+return {wait, which}
+"""
+
+_SPENT = """
+local now = tonumber(ARGV[1])
+if not now then
+  local clock = redis.call('TIME')
+  now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+end
+local oldest, total = math.floor(now / tonumber(ARGV[2])) - 61, 0
+local stored = redis.call('HGETALL', KEYS[1])
+for place = 1, #stored, 2 do
+  if tonumber(stored[place]) > oldest then total = total + tonumber(stored[place + 1]) end
+end
+return total
+"""
+
+_MILLISECOND = dt.timedelta(milliseconds=1)
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """At most so much within a window."""
+
+    key: str
+    """What it is for; kept only as a keyed digest."""
+    amount: int
+    """How much is to be taken now; 0 or more."""
+    most: int
+    window: dt.timedelta
+    """Slides in steps of a sixtieth."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Whether everything was taken."""
+
+    allowed: bool
+    retry_after: dt.timedelta
+    """Zero where allowed."""
+    exceeded: str | None
+    """The key of the budget that does not allow it for longest."""
+
+
+class Spending:
+    """Budgets on the same server as everything that expires, on one node like counters."""
+
+    def __init__(self, expiring: Expiring) -> None:
+        self._expiring = expiring
+        self._take = expiring.script(_TAKE)
+        self._spent = expiring.script(_SPENT)
+
+    def take(self, budgets: Sequence[Budget], *, now: dt.datetime | None = None) -> Spent:
+        """Take from every budget, or from none where one does not allow it.
+
+        Args:
+            budgets: With different keys.
+            now: Aware time; without it the server's own clock, which a fleet of gateways shares.
+        """
+        if not budgets:
+            return Spent(allowed=True, retry_after=dt.timedelta(0), exceeded=None)
+        arguments: list[str | int] = [_stamp(now)]
+        for budget in budgets:
+            arguments += [budget.amount, budget.most, _width(budget.window)]
+        with unavailable():
+            wait, which = self._take(keys=[self._name(budget.key) for budget in budgets], args=arguments)
+        exceeded = budgets[which - 1].key if which else None
+        return Spent(allowed=not which, retry_after=wait * _MILLISECOND, exceeded=exceeded)
+
+    def spent(self, key: str, window: dt.timedelta, *, now: dt.datetime | None = None) -> int:
+        """Return how much of a budget was taken within its window."""
+        with unavailable():
+            return cast(int, self._spent(keys=[self._name(key)], args=[_stamp(now), _width(window)]))
+
+    def _name(self, key: str) -> str:
+        return f"sk:{{counters}}:{self._expiring.vault.digest(key, 'budget')[:40]}"
+
+
+def _width(window: dt.timedelta) -> int:
+    return max(window // BUCKETS // _MILLISECOND, 1)
+
+
+def _stamp(now: dt.datetime | None) -> str | int:
+    return "" if now is None else (now - _EPOCH) // _MILLISECOND
