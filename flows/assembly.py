@@ -6,44 +6,44 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from enforcement.policy import Policy
-from flows.administrators import Administrators, RoleGroups
-from flows.alarms import JOB as ALARM_JOB
-from flows.alarms import Alarms
+from flows.abuse.known_device import KnownDevices
+from flows.abuse.proof_of_work import ProofOfWork
+from flows.abuse.throttle import Throttle
 from flows.authenticators.registry import all_kinds
-from flows.binding import LOST_WAITS
-from flows.change import Change
-from flows.eligibility import Eligibility
-from flows.freezing import Freezing
-from flows.helpdesk_codes import IssuedCodes
+from flows.help.helpdesk_codes import IssuedCodes
 from flows.jobs import register_all
-from flows.journey import Parts
-from flows.known_device import KnownDevices
-from flows.late_writes import LateWrites
 from flows.messaging.budgets import Budgets
 from flows.messaging.dispatch import Dispatch
 from flows.messaging.letters import Letters
 from flows.messaging.message import Channel
 from flows.messaging.receipts import Receipts
 from flows.messaging.render import Languages, Render, english_only
-from flows.moving import Moves
-from flows.notifications import Notices, Stops
-from flows.old_password import OldPasswords
-from flows.password_change import PasswordChange
-from flows.password_write import PasswordWrite
+from flows.notices.administrators import Administrators, RoleGroups
+from flows.notices.alarms import JOB as ALARM_JOB
+from flows.notices.alarms import Alarms
+from flows.notices.freezing import Freezing
+from flows.notices.notifications import Notices, Stops
+from flows.notices.recovery_code_jobs import RecoveryCodeJobs
 from flows.passwords.breaches import Breaches
 from flows.passwords.rules import PasswordRules
 from flows.passwords.settings import PasswordsSettings
-from flows.pending import Questions
-from flows.proof_of_work import ProofOfWork
-from flows.recovery_code_jobs import RecoveryCodeJobs
-from flows.registration import Registration
-from flows.reset import Reset
-from flows.reset_jobs import ResetJobs
+from flows.recovery.change import Change
+from flows.recovery.eligibility import Eligibility
+from flows.recovery.journey import Parts
+from flows.recovery.late_writes import LateWrites
+from flows.recovery.moving import Moves
+from flows.recovery.old_password import OldPasswords
+from flows.recovery.password_change import PasswordChange
+from flows.recovery.password_write import PasswordWrite
+from flows.recovery.reset import Reset
+from flows.recovery.reset_jobs import ResetJobs
+from flows.recovery.unlock import Unlock, Unlocking
+from flows.registering.binding import LOST_WAITS
+from flows.registering.pending import Questions
+from flows.registering.registration import Registration
+from flows.registering.standing import Standings
+from flows.registering.step_up import StepUp
 from flows.settings import ContactSettings, LimitSettings, MessagesSettings, QuestionSettings
-from flows.standing import Standings
-from flows.step_up import StepUp
-from flows.throttle import Throttle
-from flows.unlock import Unlock, Unlocking
 from idp_plugin.base import AccountLocks, Directory, IdpSessions, PasswordWriter
 from store.counters import Counters
 from store.database import Database

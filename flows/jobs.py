@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-from flows.journey import DELIVER, RESOLVE
-from flows.late_writes import JOB as LATE_WRITE
-from flows.late_writes import LateWrites
 from flows.messaging import dispatch as dispatching
 from flows.messaging.dispatch import Dispatch
-from flows.password_write import END_SESSIONS, PasswordWrite
-from flows.recovery_code_jobs import USED, RecoveryCodeJobs
-from flows.reset_jobs import ResetJobs
-from flows.unlock import END_LOCK, Unlocking
+from flows.notices.recovery_code_jobs import USED, RecoveryCodeJobs
+from flows.recovery.journey import DELIVER, RESOLVE
+from flows.recovery.late_writes import JOB as LATE_WRITE
+from flows.recovery.late_writes import LateWrites
+from flows.recovery.password_write import END_SESSIONS, PasswordWrite
+from flows.recovery.reset_jobs import ResetJobs
+from flows.recovery.unlock import END_LOCK, Unlocking
 from idp_plugin.base import Subject
 from store.jobs import Jobs
 

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from phonenumbers import SUPPORTED_REGIONS
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from flows.abuse.limit_presets import PresetName, with_preset
 from flows.authenticators.question_topics import TOPICS
-from flows.limit_presets import PresetName, with_preset
 from flows.messaging.budget_settings import BudgetsSettings
 from flows.messaging.carrier_settings import SmsSettings, VoiceSettings
 from store.settings import Section

@@ -41,7 +41,7 @@ TROUBLES: Mapping[str, LazyString] = {
     "closed": _("My account seems to be closed"),
     "other": _("Something else"),
 }
-"""What somebody may need help with: `flows.contact.Trouble` in words."""
+"""What somebody may need help with: `flows.help.contact.Trouble` in words."""
 
 
 class ContactForm(Form):

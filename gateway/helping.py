@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 
 from enforcement.gate import Gate
-from flows.help_assembly import Help
+from flows.help.assembly import Help
 from gateway.breached_passwords import open_breaches
 from gateway.messages import channels
 from gateway.providers import open_provider

@@ -1,10 +1,10 @@
-"""The browser's side of `flows.known_device`: a cookie that outlives it, set after a proof or a sign-in."""
+"""The browser's side of `flows.abuse.known_device`: a cookie set by a proof or sign-in, which outlives it."""
 
 import datetime as dt
 
 from flask import Flask, Response, request
 
-from flows.attempt import Attempt
+from flows.recovery.attempt import Attempt
 from gateway.cookies import Cookie, read_cookie, set_cookie
 from gateway.pages.portal import current_session
 from gateway.services import services

@@ -4,9 +4,9 @@ import contextlib
 import datetime as dt
 from collections.abc import Iterable
 
-from flows.clearing import Clearing
-from flows.known_device import KnownDevices
-from flows.throttle import Throttle
+from flows.abuse.known_device import KnownDevices
+from flows.abuse.throttle import Throttle
+from flows.help.clearing import Clearing
 from gateway.services import system_clock
 from gateway.settings import Settings
 from gateway.stores import open_database, open_vault

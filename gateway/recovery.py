@@ -4,13 +4,13 @@ import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 
 from enforcement.policy import Policy
-from flows.administrators import RoleGroups
 from flows.assembly import Ground, Recovery, assemble
-from flows.binding import LOST_WAITS
-from flows.help_assembly import Help, assemble_help
+from flows.help.assembly import Help, assemble_help
 from flows.messaging.message import Channel
 from flows.messaging.receipts import Receipts
+from flows.notices.administrators import RoleGroups
 from flows.passwords.breaches import Breaches
+from flows.registering.binding import LOST_WAITS
 from gateway.all_sessions import AllSessions
 from gateway.catalogs import translate_for
 from gateway.portal_session import PortalSessions

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, cast
 from flask import current_app
 
 from enforcement.gate import Gate
-from flows.change import Change
-from flows.help_assembly import Help
-from flows.known_device import KnownDevices
+from flows.abuse.known_device import KnownDevices
+from flows.abuse.proof_of_work import ProofOfWork
+from flows.help.assembly import Help
 from flows.messaging.call_backs import CallBacks
-from flows.moving import Moves
-from flows.proof_of_work import ProofOfWork
-from flows.registration import Registration
-from flows.reset import Reset
-from flows.unlock import Unlock
+from flows.recovery.change import Change
+from flows.recovery.moving import Moves
+from flows.recovery.reset import Reset
+from flows.recovery.unlock import Unlock
+from flows.registering.registration import Registration
 from gateway.plane.hold import Holds
 from gateway.settings import Settings
 from store.counters import Counters

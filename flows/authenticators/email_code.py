@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from flows.authenticators import email_address
 from flows.authenticators.base import Prepared, Wish
 from flows.authenticators.sent_code import SentCode
-from flows.binding import require_not_shared, require_usable_address
+from flows.registering.binding import require_not_shared, require_usable_address
 from store.vault import Vault
 
 

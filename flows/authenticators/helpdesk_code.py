@@ -2,10 +2,10 @@
 
 import datetime as dt
 
-from flows import helpdesk_codes
 from flows.authenticators.base import Prepared, Question, Unsent, Waiting, Wish
 from flows.errors import CodeExpired, NotPossible
-from flows.helpdesk_codes import IssuedCodes
+from flows.help import helpdesk_codes
+from flows.help.helpdesk_codes import IssuedCodes
 from store.audit import AuditAction
 from store.database import Transaction
 from store.vault import Vault

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pydantic import TypeAdapter
 
 from flows.authenticators.base import Prepared, Question, Unsent, Waiting, Wish
-from flows.binding import require_room
 from flows.errors import CodeExpired, NotPossible
-from flows.member import NewIdentity
+from flows.registering.binding import require_room
+from flows.registering.member import NewIdentity
 from store.database import Transaction
 from store.errors import SealBroken
 from store.vault import Vault

@@ -35,9 +35,9 @@ from webauthn.helpers.structs import (
 )
 
 from flows.authenticators.base import Prepared, Question, Unsent, Waiting, Wish
-from flows.binding import require_room
 from flows.errors import CodeExpired
-from flows.member import NewPasskey
+from flows.registering.binding import require_room
+from flows.registering.member import NewPasskey
 from store.audit import AuditAction
 from store.authenticators import Authenticator
 from store.database import Transaction

@@ -7,8 +7,8 @@ from flows.authenticators import phone_number
 from flows.authenticators.base import Prepared, Wish
 from flows.authenticators.phone_number import Number
 from flows.authenticators.sent_code import SentCode
-from flows.binding import require_not_shared, require_room
 from flows.errors import Unavailable, UnusableAddress, UnusableNumber
+from flows.registering.binding import require_not_shared, require_room
 from idp_plugin.base import Identity
 from store.vault import Vault
 

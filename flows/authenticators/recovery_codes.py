@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 from pydantic import TypeAdapter
 
 from flows.authenticators.base import Prepared, Question, Unsent, Waiting, Wish
-from flows.binding import require_room
 from flows.errors import CodeExpired
-from flows.member import NewCodes
+from flows.registering.binding import require_room
+from flows.registering.member import NewCodes
 from store.audit import AuditAction
 from store.authenticators import Authenticator
 from store.database import Transaction

@@ -12,7 +12,7 @@ from flows.authenticators.recovery_codes import RecoveryCodes
 from flows.authenticators.security_questions import SecurityQuestions
 from flows.authenticators.totp import Totp
 from flows.hashing import Hashing
-from flows.helpdesk_codes import IssuedCodes
+from flows.help.helpdesk_codes import IssuedCodes
 from flows.settings import QuestionSettings
 from store.vault import Vault
 

@@ -18,10 +18,10 @@ from pydantic import TypeAdapter
 
 from flows.authenticators.base import Prepared, Question, Unsent, Waiting, Wish
 from flows.authenticators.question_topics import TOPICS
-from flows.binding import require_room
 from flows.errors import CodeExpired, UnusableAnswers
 from flows.hashing import Hashing
-from flows.member import NewQuestions
+from flows.registering.binding import require_room
+from flows.registering.member import NewQuestions
 from flows.settings import QuestionSettings
 from store.authenticators import Authenticator
 from store.database import Transaction

@@ -11,9 +11,9 @@ import secrets
 import pyotp
 
 from flows.authenticators.base import Prepared, Question, Unsent, Waiting, Wish
-from flows.binding import require_room
 from flows.errors import CodeExpired
-from flows.member import NewApp
+from flows.registering.binding import require_room
+from flows.registering.member import NewApp
 from flows.verification_code import digits_of
 from store.authenticators import Authenticator
 from store.database import Transaction

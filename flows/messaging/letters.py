@@ -47,7 +47,7 @@ class Letters(Render):
         asked: Asked,
         reference: str,
     ) -> Draft:
-        """Return the message to those who may help somebody; `trouble` is a `flows.contact.Trouble`."""
+        """Return the message to those who may help somebody; `trouble` is a `flows.help.contact.Trouble`."""
         _ = self._translate
         person = ", ".join(part for part in (plain_name(display_name), *names) if part)
         warning = _(

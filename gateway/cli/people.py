@@ -11,7 +11,7 @@ from gateway.cli.options import load_or_exit, secrets_directory, settings_file
 
 if TYPE_CHECKING:
     from enforcement.policy import Purpose
-    from flows.administrator_reset import Invited, Temporary
+    from flows.help.administrator_reset import Invited, Temporary
 
 
 @click.group()
@@ -29,7 +29,7 @@ def unfreeze(identifier: str, settings_path: Path, secrets: Path | None) -> None
     What was bound since the event stays suspended; the person registers again. Recorded in the audit with
     your name. First make sure, face to face or by a number you know, that you talk to the person.
     """
-    from flows.freezing import unfreeze as unfreeze_person
+    from flows.notices.freezing import unfreeze as unfreeze_person
     from gateway.providers import open_provider
     from gateway.services import system_clock
     from gateway.stores import open_database

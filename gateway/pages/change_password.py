@@ -6,11 +6,11 @@ from flask import Blueprint, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from flows.attempt import Attempt, Stage
 from flows.errors import AttemptExpired, WeakPassword
-from flows.password_write import Finished
 from flows.passwords.finding import Finding
 from flows.passwords.suggestion import Suggestion
+from flows.recovery.attempt import Attempt, Stage
+from flows.recovery.password_write import Finished
 from gateway.browser import browser_secret
 from gateway.cookies import Cookie, set_cookie
 from gateway.errors import ShownIn

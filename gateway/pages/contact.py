@@ -6,9 +6,9 @@ from flask import Blueprint, Response, abort, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from flows.contact import PURPOSE, Trouble
 from flows.errors import TooSoon, WorkNotDone
-from flows.requests import Stranger
+from flows.help.contact import PURPOSE, Trouble
+from flows.help.requests import Stranger
 from gateway.errors import ShownIn
 from gateway.help_forms import TROUBLES, ContactForm
 from gateway.pages.answers import client_address, client_agent, see_other

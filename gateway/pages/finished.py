@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 
-from flows.password_write import Finished
+from flows.recovery.password_write import Finished
 from idp_plugin.base import TargetOutcome, TargetResult
 
 

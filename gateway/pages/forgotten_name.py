@@ -7,8 +7,8 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from flows.errors import TooSoon, WorkNotDone
-from flows.forgotten_name import PURPOSE
-from flows.requests import Stranger
+from flows.help.forgotten_name import PURPOSE
+from flows.help.requests import Stranger
 from gateway.errors import ShownIn
 from gateway.help_forms import ForgottenNameForm
 from gateway.pages import way_back

@@ -6,7 +6,7 @@ from dataclasses import replace
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
-from flows.late_passwords import FACTS_OUTLIVE
+from flows.recovery.late_passwords import FACTS_OUTLIVE
 from gateway import wording
 from gateway.errors import page_of_stop
 from gateway.forms import ButtonForm

@@ -3,8 +3,8 @@
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
-from flows.journey import Journey
-from flows.moving import Move
+from flows.recovery.journey import Journey
+from flows.recovery.moving import Move
 from gateway import wording
 from gateway.browser import browser_secret
 from gateway.cookies import Cookie, set_cookie

@@ -3,7 +3,7 @@
 from flask import Response, g, redirect, request
 from werkzeug.exceptions import HTTPException
 
-from flows.registration import Member
+from flows.registering.registration import Member
 from gateway.cookies import Cookie, read_cookie
 from gateway.errors import page_of_stop
 from gateway.i18n import choose_language

@@ -11,7 +11,7 @@ from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
 from flows.errors import LastMethod, ProofRequired, WrongStage
-from flows.registration import Member, Registered, Status
+from flows.registering.registration import Member, Registered, Status
 from gateway.cookies import hold_cookie, read_cookie
 from gateway.errors import page_of_stop
 from gateway.forms import ButtonForm

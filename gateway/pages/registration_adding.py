@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 from markupsafe import Markup
 
 from flows.errors import AttemptExpired, ProofRequired
-from flows.member import NewApp
+from flows.registering.member import NewApp
 from gateway.errors import ShownIn
 from gateway.forms import AddressForm, ButtonForm, CodeForm
 from gateway.pages.adding import ADDINGS

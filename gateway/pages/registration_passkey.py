@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from flows.authenticators import passkey
 from flows.errors import AttemptExpired, ProofRequired
-from flows.member import NewPasskey
+from flows.registering.member import NewPasskey
 from gateway.errors import ShownIn
 from gateway.forms import ButtonForm, NewPasskeyForm
 from gateway.pages.answers import see_other

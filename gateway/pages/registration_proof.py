@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from pydantic import TypeAdapter
 
 from flows.errors import AttemptExpired
-from flows.member import Pending, Registered
+from flows.registering.member import Pending, Registered
 from gateway.errors import ShownIn
 from gateway.forms import CodeForm, KindForm
 from gateway.pages.adding import ADDINGS

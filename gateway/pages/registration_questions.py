@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from flows.authenticators import security_questions
 from flows.errors import AttemptExpired, ProofRequired, UnusableAnswers
-from flows.member import NewQuestions
+from flows.registering.member import NewQuestions
 from gateway.errors import ShownIn
 from gateway.forms import ButtonForm
 from gateway.pages.answers import see_other

@@ -7,7 +7,7 @@ from flask_babel import gettext as _
 
 from flows.authenticators import recovery_codes
 from flows.errors import AttemptExpired, ProofRequired
-from flows.member import NewCodes, Pending
+from flows.registering.member import NewCodes, Pending
 from gateway.errors import ShownIn
 from gateway.forms import ButtonForm
 from gateway.pages.answers import see_other

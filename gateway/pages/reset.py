@@ -11,9 +11,9 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
 from enforcement.policy import Purpose
-from flows.attempt import Attempt, Stage
 from flows.errors import AttemptExpired
-from flows.journey import Journey
+from flows.recovery.attempt import Attempt, Stage
+from flows.recovery.journey import Journey
 from gateway.browser import browser_secret
 from gateway.cookies import Cookie, read_cookie
 from gateway.errors import page_of_stop

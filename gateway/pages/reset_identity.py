@@ -3,7 +3,7 @@
 from flask import request, url_for
 from flask.typing import ResponseReturnValue
 
-from flows.attempt import Stage
+from flows.recovery.attempt import Stage
 from gateway.identity_signin import Errand
 from gateway.pages.identity import sign_in_at
 from gateway.pages.reset import attempt_at, pages

@@ -3,9 +3,9 @@
 from flask import render_template, request
 from flask.typing import ResponseReturnValue
 
-from flows.attempt import Attempt, Stage
 from flows.authenticators import phone_number
-from flows.journey import OfferedKind
+from flows.recovery.attempt import Attempt, Stage
+from flows.recovery.journey import OfferedKind
 from gateway.errors import ShownIn
 from gateway.forms import NumberForm
 from gateway.pages import way_back

@@ -6,9 +6,9 @@ from flask import render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from flows.attempt import Attempt, Stage
 from flows.errors import AttemptExpired, Unavailable
-from flows.journey import OfferedKind
+from flows.recovery.attempt import Attempt, Stage
+from flows.recovery.journey import OfferedKind
 from gateway.browser import browser_secret
 from gateway.errors import ShownIn
 from gateway.forms import ButtonForm, CodeForm, KindForm

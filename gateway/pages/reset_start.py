@@ -6,8 +6,8 @@ import json
 from flask import Response, abort, render_template, request
 from flask.typing import ResponseReturnValue
 
-from flows.attempt import Attempt
 from flows.errors import TooSoon, Unavailable, WorkNotDone
+from flows.recovery.attempt import Attempt
 from gateway.browser import browser_secret
 from gateway.cookies import Cookie, set_cookie
 from gateway.errors import ShownIn

@@ -7,8 +7,8 @@ import structlog
 from flask import Blueprint, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
+from flows.abuse.throttle import address_block
 from flows.errors import TooManyAttempts
-from flows.throttle import address_block
 from gateway.cookies import Cookie, drop_cookie, set_cookie
 from gateway.errors import page_of_stop
 from gateway.forms import ButtonForm

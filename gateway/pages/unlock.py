@@ -4,7 +4,7 @@ from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from flows.attempt import Locks, Stage
+from flows.recovery.attempt import Locks, Stage
 from gateway.browser import browser_secret
 from gateway.forms import ButtonForm
 from gateway.known_device import remember_success

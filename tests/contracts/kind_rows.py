@@ -16,7 +16,7 @@ from flows.authenticators.question_topics import TOPICS
 from flows.authenticators.registry import all_kinds
 from flows.authenticators.security_questions import SecurityQuestions
 from flows.hashing import Hashing
-from flows.helpdesk_codes import Issued, IssuedCodes, binding
+from flows.help.helpdesk_codes import Issued, IssuedCodes, binding
 from flows.settings import QuestionSettings
 from store.expiring import Expiring
 from store.vault import Vault

@@ -11,7 +11,7 @@ from enforcement.policy import KINDS
 from flows import verification_code
 from flows.authenticators.base import Kind, Question
 from flows.errors import CodeExpired
-from flows.helpdesk_codes import IssuedCodes
+from flows.help.helpdesk_codes import IssuedCodes
 from store.authenticators import Authenticator
 from store.database import Database
 from store.expiring import Expiring

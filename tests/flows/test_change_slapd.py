@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from flows.errors import NotPossible, TooManyAttempts, Unavailable, WeakPassword, WrongOldPassword
-from flows.password_write import Finished
+from flows.recovery.password_write import Finished
 from idp_plugin.ldap.openldap import OpenLdap
 from tests.flows.test_reset_slapd import Mixed, register
 from tests.flows.world import ISSUER, World

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from flows.binding import HANDED_OUT
 from flows.errors import AttemptExpired, HelpRefused, NotPossible, WrongCode
-from flows.helpdesk_codes import HelpdeskCodes, IssuedCodes, plain_reference
+from flows.help.helpdesk_codes import HelpdeskCodes, IssuedCodes, plain_reference
+from flows.registering.binding import HANDED_OUT
 from store.audit import AuditAction
 from tests.flows.conftest import OpenWorld
 from tests.flows.world import LIMITS, World, policy, wrong

@@ -4,8 +4,8 @@ import datetime as dt
 
 import pytest
 
+from flows.abuse.known_device import LONGEST_TOKEN, MOST_NAMES
 from flows.errors import TooManyAttempts, WrongCode
-from flows.known_device import LONGEST_TOKEN, MOST_NAMES
 from flows.typed_name import digest_of
 from tests.flows.world import LIMITS, START, World, private
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from flows.errors import Unavailable, WeakPassword
-from flows.late_passwords import LatePasswords
 from flows.passwords.settings import PasswordsSettings
+from flows.recovery.late_passwords import LatePasswords
 from idp_plugin.base import Identity, Subject, TargetOutcome
 from idp_plugin.errors import IdpUnavailable, NotPermitted, OutcomeUnknown, PasswordRefused, RefusalReason
 from idp_plugin.ldap.openldap import OpenLdap
@@ -374,7 +374,7 @@ def test_one_target_that_is_required_is_never_tried_again(world: World) -> None:
 def test_while_another_write_never_ends_nothing_is_changed(
     world: World, home: Slapd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flows.late_writes._TURN_WAIT", dt.timedelta(0))
+    monkeypatch.setattr("flows.recovery.late_writes._TURN_WAIT", dt.timedelta(0))
     assert LatePasswords(world.expiring).take_turn(account(world))
     with pytest.raises(Unavailable) as caught:
         reset(world)

@@ -4,8 +4,8 @@ from functools import partial
 
 import pytest
 
+from flows.abuse.throttle import Throttle
 from flows.errors import CodeExpired, FlowError, TooManyAttempts, WrongCode, WrongStage
-from flows.throttle import Throttle
 from store.audit import AuditAction
 from store.spent import Spent
 from tests.flows.test_races import at_once

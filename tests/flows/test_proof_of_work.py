@@ -4,10 +4,10 @@ import json
 
 import pytest
 
+from flows.abuse.proof_of_work import LIVES, ProofOfWork, Way
+from flows.abuse.throttle import Throttle
 from flows.errors import TooSoon, WorkNotDone
-from flows.proof_of_work import LIVES, ProofOfWork, Way
 from flows.settings import LimitSettings
-from flows.throttle import Throttle
 from store.counters import Counters
 from store.expiring import Expiring
 from store.vault import Vault

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from flows.attempt import Attempt, Stage
 from flows.errors import AttemptExpired, CodeExpired, FlowError, WrongCode, WrongStage
 from flows.records import Records
+from flows.recovery.attempt import Attempt, Stage
 from idp_plugin.base import Subject, TargetResult
 from store.audit import AuditAction
 from tests.flows.test_registration import MINE

@@ -16,7 +16,7 @@ from flows.errors import (
     UnusableAddress,
     WrongCode,
 )
-from flows.member import NewCodes, Pending, Registered
+from flows.registering.member import NewCodes, Pending, Registered
 from store.audit import AuditAction
 from store.database import Database
 from store.vault import Vault

@@ -3,7 +3,6 @@ import datetime as dt
 
 import pytest
 
-from flows.binding import LOST_WAITS
 from flows.errors import (
     AttemptExpired,
     CodeExpired,
@@ -17,9 +16,10 @@ from flows.errors import (
     WrongCode,
     WrongStage,
 )
-from flows.freezing import unfreeze
-from flows.member import NewApp
-from flows.registration import Pending, Registered
+from flows.notices.freezing import unfreeze
+from flows.registering.binding import LOST_WAITS
+from flows.registering.member import NewApp
+from flows.registering.registration import Pending, Registered
 from store.audit import AuditAction
 from tests.flows.world import World, app_code, code_in, policy, private, wrong
 

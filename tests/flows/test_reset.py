@@ -3,7 +3,6 @@ import datetime as dt
 import pytest
 
 from enforcement.current_policy import adopt
-from flows.attempt import Stage
 from flows.authenticators import totp
 from flows.errors import (
     AttemptExpired,
@@ -19,7 +18,8 @@ from flows.errors import (
     WrongCode,
     WrongStage,
 )
-from flows.journey import OfferedKind
+from flows.recovery.attempt import Stage
+from flows.recovery.journey import OfferedKind
 from idp_plugin.base import WriterCapabilities
 from idp_plugin.errors import (
     IdpMisconfigured,

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from flows.attempt import Stage
 from flows.authenticators.email_address import lookups
 from flows.errors import NotPossible, OutcomeIsUnknown, Unavailable, WeakPassword
+from flows.recovery.attempt import Stage
 from idp_plugin.base import Identity, Subject
 from idp_plugin.ldap.openldap import OpenLdap
 from tests.flows.world import ISSUER, MemoryDirectory, World, code_in, private

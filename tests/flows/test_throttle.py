@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from flows.abuse.throttle import Throttle, address_block
 from flows.errors import TooManyAttempts
 from flows.settings import LimitSettings
-from flows.throttle import Throttle, address_block
 from store.counters import Counters
 from store.expiring import Expiring
 from store.vault import Vault

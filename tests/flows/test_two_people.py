@@ -23,8 +23,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from flows.attempt import Attempt
 from flows.errors import FlowError
+from flows.recovery.attempt import Attempt
 from flows.typed_name import digest_of
 from tests.flows.world import LIMITS, World, code_in, policy, private
 

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from flows.attempt import Locks, Stage
 from flows.errors import (
     AttemptExpired,
     NotPossible,
@@ -15,6 +14,7 @@ from flows.errors import (
     WrongCode,
     WrongStage,
 )
+from flows.recovery.attempt import Locks, Stage
 from idp_plugin.errors import IdpUnavailable, NotPermitted, OutcomeUnknown
 from store.audit import AuditAction
 from store.errors import StoreUnavailable

@@ -4,8 +4,8 @@ import datetime as dt
 
 import pytest
 
-from flows.attempt import Locks
 from flows.errors import NotPossible
+from flows.recovery.attempt import Locks
 from idp_plugin.ldap.openldap import OpenLdap
 from idp_plugin.ldap.password_policy import PERMANENTLY
 from tests.flows.test_reset_slapd import Mixed, register

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from flows.attempt import Stage
 from flows.errors import NotReachable
+from flows.recovery.attempt import Stage
 from idp_plugin.base import TargetOutcome, TargetResult, WriterCapabilities
 from idp_plugin.errors import IdpUnavailable
 from store.audit import AuditAction

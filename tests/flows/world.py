@@ -20,8 +20,8 @@ from flows.assembly import Ground, Recovery, assemble
 from flows.authenticators import recovery_codes, totp
 from flows.authenticators.email_address import lookups
 from flows.errors import MessageNotSent
-from flows.member import Member
 from flows.messaging.message import Message
+from flows.registering.member import Member
 from flows.settings import LimitSettings, MailSettings, MessagesSettings
 from idp_plugin.base import Identity, Subject, TargetResult, WriterCapabilities
 from idp_plugin.errors import IdpError, IdpUnavailable, WrongPassword

@@ -23,7 +23,8 @@ ROOT_PASSWORD = "Dirman-Secret-1"  # it never listens on anything but loopback
 STOP_SECONDS = 60
 
 _TOOL = Path(__file__).with_name("dscreate_without_systemd.py")
-_PYTHON = "/usr/bin/python3"
+# Isolated: with this folder on its path, lib389 would import our `ldif` for the one of python-ldap.
+_PYTHON = ("/usr/bin/python3", "-I")
 _ANSWERS = """\
 [general]
 full_machine_name = localhost
@@ -73,7 +74,7 @@ def _create(kept: Path) -> None:
         answers.write_text(_ANSWERS.format_map(globals()))
         # A network of its own: a new instance listens on every address until it is told otherwise.
         alone = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
-        _run(*alone, _PYTHON, str(_TOOL), "dscreate", "from-file", str(answers))
+        _run(*alone, *_PYTHON, str(_TOOL), "dscreate", "from-file", str(answers))
     try:
         _stop(int(Path(f"/run/dirsrv/slapd-{NAME}.pid").read_text()))
         unfinished = kept.with_suffix(".unfinished")
@@ -81,7 +82,7 @@ def _create(kept: Path) -> None:
         _run("tar", "--create", "--gzip", "--file", str(unfinished), "--directory", "/", *parts)
         unfinished.rename(kept)
     finally:
-        _run(_PYTHON, str(_TOOL), "dsctl", NAME, "remove", "--do-it")
+        _run(*_PYTHON, str(_TOOL), "dsctl", NAME, "remove", "--do-it")
 
 
 def _stop(process: int) -> None:

@@ -1,0 +1,1 @@
+"""What helps besides the journeys: forgotten names, contact, helpdesk codes, an administrator's reset."""

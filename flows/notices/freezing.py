@@ -1,0 +1,89 @@
+"""What "this was not me" does: recovery is frozen and nothing is deleted (S23); an operator lifts it."""
+
+import datetime as dt
+
+import structlog
+
+from flows.notices.alarms import Alarms, Event
+from flows.notices.notifications import Stop, Stops
+from idp_plugin.base import IdpSessions, Subject
+from idp_plugin.errors import IdpError
+from store.audit import AuditAction
+from store.database import Database
+from store.errors import StoreUnavailable
+
+_log = structlog.get_logger(__name__)
+
+
+class Freezing:
+    """Freezes by a reference from a notice, unfreezes by an operator."""
+
+    def __init__(self, *, database: Database, stops: Stops, sessions: IdpSessions, alarms: Alarms) -> None:
+        self._database = database
+        self._stops = stops
+        self._sessions = sessions
+        self._alarms = alarms
+
+    def is_known(self, reference: str) -> bool:
+        """Tell whether a reference from a notice still stands for something; changes nothing."""
+        return self._stops.read(reference) is not None
+
+    def stop(self, reference: str, *, now: dt.datetime) -> bool:
+        """Freeze, suspend what was bound since the notice's event, end every session, alarm administrators.
+
+        Every attempt that runs ends with it: the person's epoch grows.
+
+        Returns:
+            False for a reference that is unknown or too old.
+        """
+        stop = self._stops.read(reference)
+        subject = self._freeze(stop, now) if stop else None
+        if stop is None or subject is None:
+            return False
+        self._alarm(subject, stop.reference, now)
+        try:
+            self._sessions.end_all(subject)
+        except IdpError as error:
+            _log.error("sessions_not_ended", cause=type(error).__name__)
+        return True
+
+    def _alarm(self, subject: Subject, reference: str, now: dt.datetime) -> None:
+        try:
+            self._alarms.raise_for(Event.RECOVERY_STOPPED, subject, now=now, reference=reference)
+        except StoreUnavailable as error:
+            # It is frozen; that nobody could be told of it hides nothing.
+            _log.error("alarm_not_raised", cause=type(error).__name__)
+
+    def _freeze(self, stop: Stop, now: dt.datetime) -> Subject | None:
+        with self._database.transaction() as transaction:
+            person = transaction.people.get(stop.person_id)
+            if person is None:
+                return None
+            for authenticator in transaction.authenticators.of(person.id):
+                if authenticator.created_at >= stop.since and authenticator.suspended_at is None:
+                    transaction.authenticators.suspend(authenticator.id, now=now)
+                    transaction.audit.record(
+                        AuditAction.REGISTRATION_AUTHENTICATOR_SUSPENDED,
+                        now=now,
+                        person_id=person.id,
+                        reference=stop.reference,
+                        detail={"kind": authenticator.kind, "number": authenticator.number},
+                    )
+            transaction.people.freeze(person.id, now=now)
+            transaction.audit.record(
+                AuditAction.RECOVERY_FROZEN, now=now, person_id=person.id, reference=stop.reference
+            )
+        return Subject(person.source, person.subject)
+
+
+def unfreeze(database: Database, subject: Subject, *, author: str, now: dt.datetime) -> bool:
+    """Let recovery work again; what was suspended stays so. False for somebody never seen."""
+    with database.transaction() as transaction:
+        person = transaction.people.by_subject(subject.source, subject.id)
+        if person is None:
+            return False
+        transaction.people.unfreeze(person.id)
+        transaction.audit.record(
+            AuditAction.RECOVERY_UNFROZEN, now=now, person_id=person.id, detail={"author": author}
+        )
+    return True
