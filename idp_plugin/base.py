@@ -8,7 +8,7 @@ import datetime as dt
 import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from idp_plugin.password_rules import PasswordRule
 
@@ -101,6 +101,10 @@ class AuthorizationAnswer:
     """`query`, `fragment` or `form_post`."""
 
 
+SignInProtocol = Literal["oidc", "saml", "cas", "ws_federation", "token", "forward_auth"]
+"""How a relying party is told who signs in; `token` is a grant at the token endpoint."""
+
+
 @dataclass(frozen=True, slots=True)
 class SignIn:
     """Somebody is about to be handed to a relying party."""
@@ -118,6 +122,9 @@ class SignIn:
     acr: str = ""
     verified_by: str = ""
     """How the subject was learnt: `session_cookie` or `silent_check`."""
+    protocol: SignInProtocol = "oidc"
+    client_address: str = ""
+    """Where the browser is, in text; empty where unknown."""
 
 
 class SignInRecogniser(Protocol):
