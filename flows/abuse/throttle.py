@@ -178,7 +178,8 @@ class Throttle:
 
     def right(self, who: str, person: str, now: dt.datetime, *, besides: str = "") -> None:
         """Give an answer back to whatever it was counted for: it was right."""
-        for name in (who, f"person:{person}", *([f"person:{besides}"] if besides else [])):
+        # The name last: as long as it refuses, nobody whose answer is right is disbelieved in silence.
+        for name in (*([f"person:{besides}"] if besides else []), f"person:{person}", who):
             self._counters.hit([Limit(f"right:{name}", _UNBOUNDED, self._answers_count)], now=now)
 
     def succeeded(self, names: Collection[str], persons: Collection[str], purpose: str) -> None:

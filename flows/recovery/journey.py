@@ -5,7 +5,6 @@ codes are made for every name alike, and what leaves for whom is decided in the 
 """
 
 import datetime as dt
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -33,8 +32,9 @@ from flows.recovery.attempt import Attempt, Attempts, Challenge, Proof, Stage
 from flows.recovery.eligibility import Eligibility
 from flows.recovery.last_step import LastStep
 from flows.recovery.moving import Move
+from flows.recovery.offered_kind import OfferedKind
 from flows.settings import LimitSettings
-from flows.typed_name import LONGEST_IDENTIFIER, digest_of
+from flows.typed_name import can_be_a_name, digest_of
 from store.audit import AuditAction, Detail
 from store.authenticators import Authenticator
 from store.database import Database, Transaction
@@ -48,24 +48,6 @@ _LIMIT_TOLD_EVERY = dt.timedelta(hours=1)
 _LOOK_UP_TAKES = dt.timedelta(seconds=5)
 """Names are looked up by then, unless the directory or the queue is in trouble."""
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class OfferedKind:
-    """One way to prove who you are, as the pages may show it now."""
-
-    kind: str
-    masked: tuple[str, ...] = ()
-    """Masked destinations like `j•••@e•••.org`; empty before the first proof and for kinds without one."""
-    way: str = ""
-    """The channel; empty where the kind has but one."""
-    asks_destination: bool = False
-    """Whether the person types the whole destination first (S4)."""
-
-    @property
-    def choice(self) -> str:
-        """A name for it among all that are offered, like `mobile_phone.sms`."""
-        return f"{self.kind}.{self.way}" if self.way else self.kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,9 +287,15 @@ class Journey:
         believed = self._throttle.answer_of_person(
             attempt.counted_person, now, besides=attempt.counted_besides
         )
-        proved = self._prove(attempt, challenge, kind, answer, believed=believed, now=now)
+        try:
+            proved = self._prove(attempt, challenge, kind, answer, believed=believed, now=now)
+        except CodeExpired:
+            # Whoever presses twice guesses nothing.
+            self._count_right(attempt, now)
+            raise
         if not proved:
             raise self._wrong(attempt, challenge, left)
+        self._count_right(attempt, now)
         if kind.is_told:
             body = body_of_use(attempt.person_id or "", reference=attempt.reference, now=now)
             self._jobs.enqueue(USED, body)
@@ -320,7 +308,7 @@ class Journey:
             id=new_id(),
             purpose=self.purpose,
             reference=new_reference(),
-            identifier=identifier.strip() if _can_be_a_name(identifier) else "",
+            identifier=identifier.strip() if can_be_a_name(identifier) else "",
             typed=typed,
             browser=self._vault.digest(browser, "browser"),
             device=self._devices.recognise(device, typed, now),
@@ -447,6 +435,9 @@ class Journey:
         changed = self._attempts.change(attempt.id, counted)
         return WrongCode(min(changed.attempts_left, left_today))
 
+    def _count_right(self, attempt: Attempt, now: dt.datetime) -> None:
+        self._throttle.right(attempt.counted_as, attempt.counted_person, now, besides=attempt.counted_besides)
+
     def _advance(
         self, attempt: Attempt, challenge: Challenge, proved: tuple[str, ...], now: dt.datetime, moved_to: str
     ) -> Attempt:
@@ -457,14 +448,7 @@ class Journey:
             return (facts.moved_to(moved_to) if moved_to else facts).with_proof(proof)
 
         changed = self._attempts.change(attempt.id, advanced)
-        self._throttle.right(attempt.counted_as, attempt.counted_person, now, besides=attempt.counted_besides)
         return self._last_step.prepare(changed, now) if len(changed.proofs) == 1 else changed
-
-
-def _can_be_a_name(identifier: str) -> bool:
-    if not identifier.strip() or len(identifier) > LONGEST_IDENTIFIER:
-        return False
-    return not any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in identifier.strip())
 
 
 def _require_offer(attempt: Attempt, kind: str) -> None:

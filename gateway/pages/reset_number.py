@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from flows.authenticators import phone_number
 from flows.recovery.attempt import Attempt, Stage
-from flows.recovery.journey import OfferedKind
+from flows.recovery.offered_kind import OfferedKind
 from gateway.errors import ShownIn
 from gateway.forms import NumberForm
 from gateway.pages import way_back

@@ -8,7 +8,7 @@ from flask_babel import gettext as _
 
 from flows.errors import AttemptExpired, Unavailable
 from flows.recovery.attempt import Attempt, Stage
-from flows.recovery.journey import OfferedKind
+from flows.recovery.offered_kind import OfferedKind
 from gateway.browser import browser_secret
 from gateway.errors import ShownIn
 from gateway.forms import ButtonForm, CodeForm, KindForm

@@ -19,7 +19,7 @@ from flows.errors import (
     WrongStage,
 )
 from flows.recovery.attempt import Stage
-from flows.recovery.journey import OfferedKind
+from flows.recovery.offered_kind import OfferedKind
 from idp_plugin.base import WriterCapabilities
 from idp_plugin.errors import (
     IdpMisconfigured,
