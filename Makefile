@@ -30,7 +30,7 @@ help: ## say what each target does
 demo: $(VENV)/.gateway ## start everything embedded on loopback and say where to click
 	@exec $(BIN)/sparekey demo --port $(PORT)
 
-test: $(VENV)/.dev ## install what the tests need, run them all, say what was skipped
+test: $(VENV)/.dev $(VENV)/.proxies ## install what the tests need, run them all, say what was skipped
 	@INSTALL=$(INSTALL) requirements/install_packages.sh test
 	@$(BIN)/python -m pytest $(PYTEST)
 
@@ -76,6 +76,7 @@ lock: $(VENV)/.dev ## compile requirements/*.txt again, with hashes; UPGRADE=--u
 		--constraint requirements/dev.txt --output-file requirements/gateway.txt pyproject.toml
 	$(COMPILE) $(UPGRADE) --constraint requirements/dev.txt --output-file requirements/agent.txt pyproject.toml
 	$(COMPILE) $(UPGRADE) --constraint requirements/dev.txt --output-file requirements/bench.txt requirements/bench.in
+	$(COMPILE) $(UPGRADE) --constraint requirements/dev.txt --output-file requirements/proxies.txt requirements/proxies.in
 
 clean: ## remove the environment and every cache
 	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
@@ -98,6 +99,11 @@ $(VENV)/.dev: $(VENV)/.made requirements/dev.txt pyproject.toml
 	@$(INSTALL_LOCKED) requirements/dev.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-index --no-build-isolation --editable .
 	@touch $@ $(VENV)/.gateway
+
+$(VENV)/.proxies: requirements/proxies.txt | $(VENV)/.made
+	@echo "Installing the proxies that the tests start (requirements/proxies.txt) into $(VENV)"
+	@$(INSTALL_LOCKED) requirements/proxies.txt
+	@touch $@
 
 $(VENV)/.bench: requirements/bench.txt | $(VENV)/.made
 	@echo "Installing the ordinary proxy that the bench compares with into .cache/bench"

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from benchmarks import (
     agent,
+    data_plane,
+    forward_auth,
     gate,
     hashing,
     indistinguishable,
@@ -23,6 +25,8 @@ PAGE = Path("docs/benchmarks.md")
 
 ROWS: dict[str, Callable[[Path], Result]] = {
     "mix": sign_in_mix.run,
+    "data_plane": data_plane.run,
+    "forward_auth": forward_auth.run,
     "slow": slow_provider.run,
     "keycloak": keycloak_sign_in.run,
     "gate": gate.run,

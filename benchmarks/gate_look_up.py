@@ -59,9 +59,11 @@ def fill(file: Path, people: int) -> None:
     for first in range(0, people, _BATCH):
         numbers = range(first, min(first + _BATCH, people))
         connection.execute("BEGIN")
-        connection.executemany("INSERT INTO people VALUES (?, ?, ?, 0, ?, ?, NULL)", map(_person, numbers))
         connection.executemany(
-            "INSERT INTO authenticators VALUES (?, ?, ?, 1, ?, '', 'self', ?, ?, ?, NULL, NULL)",
+            "INSERT INTO people VALUES (?, ?, ?, 0, ?, ?, NULL, NULL, NULL)", map(_person, numbers)
+        )
+        connection.executemany(
+            "INSERT INTO authenticators VALUES (?, ?, ?, 1, ?, '', 'self', ?, ?, ?, NULL, NULL, 1)",
             (row for number in numbers for row in _authenticators(number)),
         )
         connection.executemany(

@@ -106,9 +106,10 @@ class Gateway:
 
     def _books(self) -> tuple[int, int]:
         """Return the number of log lines and of counted requests."""
-        return self.log.read_bytes().count(LOGGED), self._counted()
+        return self.log.read_bytes().count(LOGGED), self.counted()
 
-    def _counted(self) -> int:
+    def counted(self) -> int:
+        """Return the number of requests that it counted."""
         address = f"http://127.0.0.1:{self.operations}/sparekey/metrics"
         with urllib.request.urlopen(address, timeout=10) as answer:
             lines = answer.read().decode().splitlines()

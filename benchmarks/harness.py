@@ -95,8 +95,16 @@ class Load:
         return self.requests / self.seconds
 
 
-def load(port: int, paths: Sequence[str], *, connections: int, seconds: int, core: int = LOAD_CORE) -> Load:
-    """Ask for the paths in turn, from one thread on one core."""
+def load(
+    port: int,
+    paths: Sequence[str],
+    *,
+    connections: int,
+    seconds: int,
+    core: int = LOAD_CORE,
+    cookie: str = "",
+) -> Load:
+    """Ask for the paths in turn, from one thread on one core, with a `Cookie` field unless it is empty."""
     command = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s"]
     # The paths come from a file, because one of them is long.
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as listed:
@@ -104,7 +112,7 @@ def load(port: int, paths: Sequence[str], *, connections: int, seconds: int, cor
         listed.flush()
         ran = subprocess.run(
             [*command, "-s", WRK_SCRIPT, f"http://127.0.0.1:{port}"],
-            env={**os.environ, "BENCH_PATHS": listed.name},
+            env={**os.environ, "BENCH_PATHS": listed.name, "BENCH_COOKIE": cookie},
             capture_output=True,
             text=True,
             check=True,
@@ -139,6 +147,8 @@ class Variant:
     service: Service
     also_counted: Sequence[Service] = ()
     """Whose CPU time is added."""
+    cookie: str = field(default="", repr=False)
+    """Sent with every request."""
     before: Callable[[], object] = lambda: None
     """Called before each load; what it returns goes to `after`."""
     after: Callable[[object, Load, int], None] = lambda *_: None
@@ -160,7 +170,7 @@ def compare(
     """
     results = {variant.service.name: Measured(variant.service.name) for variant in variants}
     for variant in variants:
-        load(variant.service.port, paths, connections=connections, seconds=1)
+        load(variant.service.port, paths, connections=connections, seconds=1, cookie=variant.cookie)
     for turn in range(rounds):
         for variant in variants if turn % 2 == 0 else reversed(variants):
             _measure(variant, results[variant.service.name], paths, connections, seconds)
@@ -169,7 +179,8 @@ def compare(
 
 def _measure(variant: Variant, into: Measured, paths: Sequence[str], connections: int, seconds: int) -> None:
     seen, began = variant.before(), variant.cpu_seconds()
-    loaded = load(variant.service.port, paths, connections=connections, seconds=seconds)
+    port, cookie = variant.service.port, variant.cookie
+    loaded = load(port, paths, connections=connections, seconds=seconds, cookie=cookie)
     spent = variant.cpu_seconds() - began
     if loaded.failed:
         raise Unfit(f"{variant.service.name}: {loaded.failed} requests failed")

@@ -2,6 +2,8 @@
 local requests, next_one = {}, 0
 
 function init()
+  local cookie = os.getenv("BENCH_COOKIE")
+  if cookie ~= "" then wrk.headers["Cookie"] = cookie end
   for path in io.lines(os.getenv("BENCH_PATHS")) do
     requests[#requests + 1] = wrk.format("GET", path)
   end

@@ -23,7 +23,8 @@ METHOD = (
     "Ask, receive the mail, type the code or follow the link, set a new password, see that it is set: every "
     f"request of it. {JOURNEYS} journeys in each of {ROUNDS} interleaved rounds, medians. CPU is that of the "
     "portal's own process tree, with its Valkey or workers, on one core; directory, mail server and browser "
-    "are on the other and not counted. canaille keeps the passwords itself, so its figure holds one password "
+    "are on the other and not counted; start-up is not, as one journey of each comes first, and what workers "
+    "do while they wait is. canaille keeps the passwords itself, so its figure holds one password "
     "hash; the others' is the directory's. LemonLDAP::NG's nginx is not counted."
 )
 

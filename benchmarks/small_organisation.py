@@ -59,6 +59,7 @@ def main(folder: Path, public: str, mail: int) -> None:
             "secret": around.client_secret,
             "directory": directory,
             "mail": sink.port,
+            "passwords": dict(around.passwords),
         }
         partial = folder / f"{READY}.partial"
         partial.touch(mode=0o600)

@@ -7,7 +7,7 @@ import json
 import secrets
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from benchmarks.gateway import PROGRAM, Address
@@ -97,11 +97,14 @@ def _vault(settings: Settings) -> Vault:
 
 
 @contextlib.contextmanager
-def whole_gateway(folder: Path, mail: int = 0) -> Iterator[tuple[Service, Settings]]:
+def whole_gateway(
+    folder: Path, mail: int = 0, environment: Mapping[str, str] | None = None
+) -> Iterator[tuple[Service, Settings]]:
     """Start the organisation and the gateway in front of it, with everybody's addresses registered.
 
     Args:
         mail: Port of the mail server; 0 means one that forgets every message.
+        environment: Further settings, for the gateway alone.
     """
     folder.mkdir(parents=True, exist_ok=True)
     at, operations = Address.free(), free_port()
@@ -133,6 +136,7 @@ def whole_gateway(folder: Path, mail: int = 0) -> Iterator[tuple[Service, Settin
                 core=TESTED_CORE,
                 log=folder / "gateway.log",
                 ready=ready,
+                environment=environment,
             )
         )
         settings = load(file)

@@ -61,7 +61,7 @@ class CurrentPolicy:
 
     def _understood(self, stored: StoredPolicy) -> Policy:
         try:
-            return from_document(stored.document, version=stored.version)
+            return from_document(stored.document, version=stored.version).in_force()
         except PolicyInvalid:
             if self._policy is None:
                 raise

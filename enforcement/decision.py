@@ -14,11 +14,13 @@ class Release:
     """Let the sign-in go."""
 
     reason: str
-    """`not_covered` (no rule, or one that asks nothing), `covered`, `postponed` or `fault`."""
+    """`not_covered` (no rule, or one that asks nothing), `covered`, `postponed`, `maintenance` or `fault`."""
     policy_version: int = 0
     """Under which version somebody was found covered; 0 for every other reason."""
     person_epoch: int = 0
     """The person's epoch then; both go into the "satisfied" claim (S12)."""
+    reported: tuple[str, ...] = ()
+    """Names of the rules that only report and would have interrupted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,8 @@ class Interrupt:
     gap: Gap
     postponement: Postponement
     rule_name: str
+    reported: tuple[str, ...] = ()
+    """Names of the rules that only report and would have interrupted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ Decision = Release | Interrupt | Deny
 
 def decide(
     rule: Rule | None, facts: Facts, postponements: Postponements, *, session_id: str, now: dt.datetime
-) -> Decision:
+) -> Release | Interrupt:
     """Decide about one sign-in.
 
     Args:

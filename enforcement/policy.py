@@ -6,12 +6,12 @@ TOML or JSON; `deploy/policies.example.toml` shows every field.
 import datetime as dt
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import (
-    BaseModel,
+    AwareDatetime,
     ConfigDict,
     Field,
     ValidationError,
@@ -22,6 +22,8 @@ from pydantic import (
 
 from enforcement.presets import PRESETS, Preset
 from enforcement.proof import NEVER_FIRST, NEVER_REGISTERED, ProofRule
+from enforcement.situation import Situation
+from enforcement.who import Fit, Part, Who
 
 Purpose = Literal["reset", "unlock", "change"]
 """What somebody who cannot sign in may do here."""
@@ -36,12 +38,16 @@ Kind = Literal[
     "identity",
     "helpdesk_code",
 ]
+Evidence = Literal["undeliverable", "directory"]
+"""What makes it doubtful that what is registered still is right; see `store.people.Evidence`."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """In the order in which strangers are offered them."""
 DEFAULT_KINDS: tuple[Kind, ...] = ("email", "totp", "recovery_codes")
 """What a rule lists that says nothing: kinds that need nothing but a mail server."""
 COUNTED_ONCE: frozenset[str] = frozenset({"recovery_codes", "security_questions"})
 """Kinds of which several count as one: another list in the same drawer is no other way back in."""
+_LONGEST_MAINTENANCE = dt.timedelta(days=14)
+_NARROWER = ("ring", "clients", "networks", "protocols", "times")
 _Items = TypeVar("_Items", bound=tuple[object, ...])
 
 
@@ -57,51 +63,7 @@ class GroupsUnknown(Exception):
     """Which rule matches depends on groups or roles that were not learnt: learn them and ask again."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class Who(_Part):
-    """Whom a rule is for. Names are compared exactly as the identity provider writes them."""
-
-    everyone: bool = False
-    """Everybody, whatever their groups and roles."""
-    groups: tuple[str, ...] = ()
-    """Or members of any of these groups."""
-    roles: tuple[str, ...] = ()
-    """Or holders of any of these roles."""
-    clients: tuple[str, ...] = ()
-    """Only sign-ins to these relying parties (client ids); empty means to any."""
-
-    @model_validator(mode="after")
-    def _names_somebody(self) -> "Who":
-        if not (self.everyone or self.groups or self.roles):
-            raise ValueError("names nobody: set everyone, groups or roles")
-        return self
-
-    @property
-    def needs_groups(self) -> bool:
-        """Whether groups or roles must be known to tell who is meant."""
-        return not self.everyone
-
-    def matches(self, groups: frozenset[str] | None, roles: frozenset[str] | None, client_id: str) -> bool:
-        """Tell whether a sign-in is meant.
-
-        Raises:
-            GroupsUnknown: It depends on groups or roles given as None.
-        """
-        if self.clients and client_id not in self.clients:
-            return False
-        if self.everyone or not (groups or frozenset()).isdisjoint(self.groups):
-            return True
-        if not (roles or frozenset()).isdisjoint(self.roles):
-            return True
-        if (self.groups and groups is None) or (self.roles and roles is None):
-            raise GroupsUnknown
-        return False
-
-
-class Postpone(_Part):
+class Postpone(Part):
     """How long "later" may be said; every bound that is given holds."""
 
     times: int = Field(default=0, ge=0, le=100)
@@ -112,13 +74,16 @@ class Postpone(_Part):
     """How many days after the first time."""
 
 
-class Rule(_Part):
+class Rule(Part):
     """What is asked of whom."""
 
     name: str = Field(min_length=1, max_length=100)
     """Shown to the people it applies to."""
     who: Who
     """Whom it is for."""
+    report_only: bool = False
+    """True for trying the rule out: whom it would hold is noted and counted, and the rules after it decide as
+    if it were not there."""
     preset: Preset | None = None
     """A starting point: `nist-800-63b-4`, `asvs-l2` or `azure-ad-2017`; what the rule states itself stays."""
     required: bool = True
@@ -137,7 +102,7 @@ class Rule(_Part):
     """The same to unlock; left out, those of a reset."""
     change_kinds: tuple[Kind, ...] = ()
     """The same beside the old password, when an expired one is changed; left out, those of a reset."""
-    weights: dict[Kind, int] = {}
+    weights: dict[Kind, int] = Field(default_factory=dict)
     """What each proof weighs, 1 where nothing is said."""
     reset_weight: int = Field(default=0, ge=0, le=50)
     """What the proofs of a reset or an unlock must weigh together; 0 asks nothing beyond their number."""
@@ -151,6 +116,12 @@ class Rule(_Part):
     """Whether these people may change their password here, expired or not, by the old one."""
     reconfirm_days: int = Field(default=180, ge=0, le=730)
     """After how many days people are asked whether everything is still right; 0 means never."""
+    reconfirm_below_version: int = Field(default=0, ge=0)
+    """Also whoever confirmed last under a version of this document below this one; 0 means nobody."""
+    reconfirm_absence_days: int = Field(default=0, ge=0, le=730)
+    """Also who did not sign in for so many days; 0 means nobody."""
+    reconfirm_on: tuple[Evidence, ...] = ("undeliverable", "directory")
+    """Also after evidence: a code that could not be delivered, other addresses in the directory."""
     postpone: Postpone = Postpone()
     """Whether registration may wait."""
     on_fault: Literal["release", "deny"] = "release"
@@ -274,11 +245,44 @@ class Rule(_Part):
         return dt.timedelta(hours=self.trust_delay_hours)
 
 
-class Policy(_Part):
+class Maintenance(Part):
+    """Some days in which nobody is interrupted; who is covered stays so."""
+
+    begins: AwareDatetime
+    """From when."""
+    until: AwareDatetime
+    """Until when; at most 14 days later."""
+
+    @model_validator(mode="after")
+    def _is_bounded(self) -> "Maintenance":
+        # Security: one that is forgotten must not switch the gate off for good.
+        if not self.begins < self.until <= self.begins + _LONGEST_MAINTENANCE:
+            raise ValueError("ends after it begins, and no more than 14 days later")
+        return self
+
+    def includes(self, moment: dt.datetime) -> bool:
+        """Tell whether it holds at a moment."""
+        return self.begins <= moment < self.until
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One rule, asked about one sign-in."""
+
+    rule: Rule
+    fit: Fit
+    """Of a rule that is not reached, nothing is said."""
+    part: Literal["possible", "reports", "against", "not_reached"]
+    """`possible`: it decides, or may if something is unknown."""
+
+
+class Policy(Part):
     """One version of the document."""
 
     version: int = 0
     """Given by the store; 0 before it is stored."""
+    maintenance: Maintenance | None = None
+    """A time in which nobody is interrupted."""
     rules: tuple[Rule, ...]
     """The first that matches decides; a sign-in that none matches is let go."""
 
@@ -287,18 +291,56 @@ class Policy(_Part):
     def _some(cls, value: tuple[Rule, ...]) -> tuple[Rule, ...]:
         return _not_empty(value)
 
-    def rule_for(
-        self, *, groups: frozenset[str] | None, roles: frozenset[str] | None = None, client_id: str = ""
-    ) -> Rule | None:
-        """Return the rule for a sign-in, or None where nothing is asked.
+    def rule_for(self, situation: Situation) -> Rule | None:
+        """Return the rule for a sign-in or, where little is said, for a person; None where nothing is asked.
 
-        Args:
-            groups: None where they were not learnt; so with roles.
+        What is unknown but for groups and roles is taken for none of those that rules name: apart from any
+        sign-in, only rules that are bound to none decide. For sign-ins see `possible_rules`.
 
         Raises:
-            GroupsUnknown: A rule that might match first depends on what was not learnt.
+            GroupsUnknown: A rule that might match first depends on groups or roles that were not learnt.
         """
-        return next((rule for rule in self.rules if rule.who.matches(groups, roles, client_id)), None)
+        for rule in self.deciding_rules:
+            fit = rule.who.fit(situation)
+            if fit.matches:
+                return rule
+            if fit.unknown == ("people",) and not fit.against:
+                raise GroupsUnknown
+        return None
+
+    def possible_rules(self, situation: Situation) -> tuple[Rule | None, ...]:
+        """Return every rule that may decide a sign-in of which not everything is known, in their order.
+
+        The last is None where it may be that no rule matches. Never empty; just one where all that rules
+        ask for is known.
+
+        Security: whoever drops our cookie makes the relying party unknown; that must never help (S10).
+        """
+        heard = self.heard(situation)
+        rules = tuple(each.rule for each in heard if each.part == "possible")
+        is_certain = any(each.part == "possible" and each.fit.matches for each in heard)
+        return rules if is_certain else (*rules, None)
+
+    def heard(self, situation: Situation) -> tuple[Heard, ...]:
+        """Return how every rule fits a sign-in, in their order, and whether it has a part in deciding it."""
+        heard: list[Heard] = []
+        before: list[tuple[Who, Fit]] = []
+        for number, rule in enumerate(self.rules):
+            fit = rule.who.fit(situation)
+            if fit.against or rule.report_only:
+                heard.append(Heard(rule, fit, "against" if fit.against else "reports"))
+                continue
+            is_hidden = any(who.includes(rule.who, missing.unknown) for who, missing in before)
+            heard.append(Heard(rule, fit, "not_reached" if is_hidden else "possible"))
+            if fit.matches:
+                return (*heard, *(Heard(later, Fit(), "not_reached") for later in self.rules[number + 1 :]))
+            before.append((rule.who, fit))
+        return tuple(heard)
+
+    @property
+    def deciding_rules(self) -> tuple[Rule, ...]:
+        """The rules that do more than report."""
+        return tuple(rule for rule in self.rules if not rule.report_only)
 
     @property
     def needs_groups(self) -> bool:
@@ -319,12 +361,26 @@ class Policy(_Part):
 
         Empty where no rule allows it to anybody.
         """
-        offered = {kind for rule in self.rules for kind in rule.proving_kinds(purpose)} - NEVER_FIRST
+        offered = {kind for rule in self.deciding_rules for kind in rule.proving_kinds(purpose)} - NEVER_FIRST
         return tuple(kind for kind in KINDS if kind in offered)
 
     def most_gates(self, purpose: Purpose) -> int:
         """Return how many gates every stranger is shown: the most that any rule asks (S4)."""
-        return max((rule.proofs[purpose].gates for rule in self.rules if rule.allows(purpose)), default=1)
+        rules = [rule for rule in self.deciding_rules if rule.allows(purpose)]
+        return max((rule.proofs[purpose].gates for rule in rules), default=1)
+
+    def in_force(self) -> "Policy":
+        """Return what this version asks while it is the newest.
+
+        Nobody can have confirmed anything under a later one: a rule that asks for that asks for this one.
+        """
+        rules = tuple(
+            rule.model_copy(
+                update={"reconfirm_below_version": min(rule.reconfirm_below_version, self.version)}
+            )
+            for rule in self.rules
+        )
+        return self.model_copy(update={"rules": rules})
 
     def document(self) -> dict[str, Any]:
         """Return the document as stored: what JSON can hold, every field stated, without its version."""
@@ -392,5 +448,7 @@ def _between_rules(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if for_everyone:
             yield f"rules.{number}", f'is never reached: "{for_everyone}" before it is for everyone'
         names.add(name)
-        if isinstance(who, Mapping) and who.get("everyone") is True and not who.get("clients"):
+        if rule.get("report_only") is True:
+            continue
+        if isinstance(who, Mapping) and who.get("everyone") is True and not any(map(who.get, _NARROWER)):
             for_everyone = for_everyone or name

@@ -3,12 +3,12 @@
 import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
 
 from enforcement.policy import COUNTED_ONCE, Purpose, Rule
 from enforcement.proof import NEVER_REGISTERED
 from store.authenticators import Authenticator
 from store.gate_facts import GateFacts
+from store.people import Doubt, Evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,8 @@ class RegisteredAuthenticator:
     confirmed_at: dt.datetime
     trusted_from: dt.datetime
     suspended: bool = False
+    confirmed_version: int = 0
+    """The newest version of the policy when it was last confirmed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,10 @@ class Facts:
     registered: tuple[RegisteredAuthenticator, ...] = ()
     frozen: bool = False
     """Recovery is frozen: nothing registered counts until it is unfrozen."""
+    doubts: tuple[Doubt, ...] = ()
+    """What was confirmed before one of them must be confirmed again."""
+    seen_at: dt.datetime | None = None
+    """When the gate last let the person go; None where nobody knows, which is no evidence of absence."""
 
     @classmethod
     def from_gate(cls, facts: GateFacts | None) -> "Facts":
@@ -35,21 +41,34 @@ class Facts:
         if facts is None:
             return cls()
         registered = (
-            RegisteredAuthenticator(one.kind, one.confirmed_at, one.trusted_from, one.suspended)
+            RegisteredAuthenticator(
+                one.kind, one.confirmed_at, one.trusted_from, one.suspended, one.confirmed_version
+            )
             for one in facts.authenticators
         )
-        return cls(tuple(registered), facts.frozen)
+        return cls(tuple(registered), facts.frozen, facts.doubts, facts.seen_at)
 
     @classmethod
-    def from_authenticators(cls, authenticators: Iterable[Authenticator], *, frozen: bool) -> "Facts":
-        """Take what the portal read."""
+    def from_authenticators(
+        cls,
+        authenticators: Iterable[Authenticator],
+        *,
+        frozen: bool,
+        doubts: tuple[Doubt, ...] = (),
+        seen_at: dt.datetime | None = None,
+    ) -> "Facts":
+        """Take what the portal read; doubts and absence matter only to what is stale."""
         registered = (
             RegisteredAuthenticator(
-                one.kind, one.confirmed_at, one.trusted_from, one.suspended_at is not None
+                one.kind,
+                one.confirmed_at,
+                one.trusted_from,
+                one.suspended_at is not None,
+                one.confirmed_version,
             )
             for one in authenticators
         )
-        return cls(tuple(registered), frozen)
+        return cls(tuple(registered), frozen, doubts, seen_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +95,6 @@ class Gap:
         return "stale" if self.stale else ""
 
 
-class _Dated(Protocol):
-    @property
-    def confirmed_at(self) -> dt.datetime: ...
-
-
 def gap(rule: Rule, facts: Facts, *, now: dt.datetime) -> Gap:
     """Return what a person lacks under a rule.
 
@@ -88,12 +102,12 @@ def gap(rule: Rule, facts: Facts, *, now: dt.datetime) -> Gap:
     one matters only while the fresh ones alone are not enough, so that registering more never asks more.
     """
     counted = [] if facts.frozen else [one for one in facts.registered if _counts(rule, one)]
-    fresh = [one for one in counted if not is_stale(rule, one, now=now)]
+    fresh = [one for one in counted if not _is_stale(rule, facts, one, now)]
     if not _lacking(rule, fresh):
         return Gap(registered=len(counted))
     more = _lacking(rule, counted)
     kinds = {one.kind for one in counted}
-    stale = {one.kind for one in counted if is_stale(rule, one, now=now)}
+    stale = {one.kind for one in counted if one not in fresh}
     return Gap(
         missing_kinds=tuple(kind for kind in rule.register_kinds if more and kind not in kinds),
         more=more,
@@ -102,10 +116,27 @@ def gap(rule: Rule, facts: Facts, *, now: dt.datetime) -> Gap:
     )
 
 
-def is_stale(rule: Rule, authenticator: _Dated, *, now: dt.datetime) -> bool:
-    """Tell whether an authenticator must be confirmed again: exactly `reconfirm_days` after it was."""
-    lives = dt.timedelta(days=rule.reconfirm_days)
-    return bool(lives) and now - authenticator.confirmed_at >= lives
+def _is_stale(rule: Rule, facts: Facts, one: RegisteredAuthenticator, now: dt.datetime) -> bool:
+    """Tell whether something must be confirmed again: exactly so many days after it was, or for cause."""
+    return (
+        _is_over(rule.reconfirm_days, one.confirmed_at, now)
+        or one.confirmed_version < rule.reconfirm_below_version
+        or any(one.confirmed_at < doubt.at for doubt in facts.doubts if _counts_doubt(rule, doubt))
+        or _was_away(rule, facts, one, now)
+    )
+
+
+def _is_over(days: int, since: dt.datetime, now: dt.datetime) -> bool:
+    return bool(days) and now - since >= dt.timedelta(days=days)
+
+
+def _was_away(rule: Rule, facts: Facts, one: RegisteredAuthenticator, now: dt.datetime) -> bool:
+    last = facts.seen_at
+    return last is not None and _is_over(rule.reconfirm_absence_days, max(last, one.confirmed_at), now)
+
+
+def _counts_doubt(rule: Rule, doubt: Doubt) -> bool:
+    return doubt.why == Evidence.ASKED or doubt.why in rule.reconfirm_on
 
 
 def usable(

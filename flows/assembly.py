@@ -20,8 +20,8 @@ from flows.messaging.receipts import Receipts
 from flows.messaging.render import Languages, Render, english_only
 from flows.notices.administrators import Administrators, RoleGroups
 from flows.notices.alarms import JOB as ALARM_JOB
-from flows.notices.alarms import Alarms
-from flows.notices.freezing import Freezing
+from flows.notices.alarms import Alarms, Event, alarm_everybody
+from flows.notices.freezing import VOID_PASSWORD, Freezing
 from flows.notices.notifications import Notices, Stops
 from flows.notices.recovery_code_jobs import RecoveryCodeJobs
 from flows.passwords.breaches import Breaches
@@ -39,6 +39,7 @@ from flows.recovery.reset import Reset
 from flows.recovery.reset_jobs import ResetJobs
 from flows.recovery.unlock import Unlock, Unlocking
 from flows.registering.binding import LOST_WAITS
+from flows.registering.handed_out import HandedOutCodes, Redeeming
 from flows.registering.pending import Questions
 from flows.registering.registration import Registration
 from flows.registering.standing import Standings
@@ -115,7 +116,12 @@ def assemble(ground: Ground) -> Recovery:
     """Put the journeys together and register their jobs."""
     database, expiring, jobs, limits = ground.database, ground.expiring, ground.jobs, ground.limits
     vault, organisation = expiring.vault, ground.messages.mail.organisation
-    budgets = Budgets(database=database, expiring=expiring, settings=ground.messages.budgets)
+    budgets = Budgets(
+        database=database,
+        expiring=expiring,
+        settings=ground.messages.budgets,
+        on_spike=lambda channel, count, now: _alarm_of_spike(jobs, channel, count, now),
+    )
     kinds = all_kinds(
         vault,
         organisation=organisation,
@@ -162,7 +168,16 @@ def assemble(ground: Ground) -> Recovery:
     questions = Questions(expiring=expiring, vault=vault, limits=limits)
     work = ProofOfWork(vault=vault, expiring=expiring, throttle=throttle)
     alarms = _alarms(ground, dispatch)
-    freezing = Freezing(database=database, stops=stops, sessions=ground.sessions, alarms=alarms)
+    freezing = Freezing(
+        database=database,
+        jobs=jobs,
+        directory=ground.directory,
+        writer=ground.writer,
+        stops=stops,
+        sessions=ground.sessions,
+        alarms=alarms,
+    )
+    jobs.register(VOID_PASSWORD, freezing.void_password, retries=8)
     late_writes = LateWrites(
         database=database,
         expiring=expiring,
@@ -209,6 +224,7 @@ def assemble(ground: Ground) -> Recovery:
         writer=ground.writer,
         locks=ground.locks,
         notices=notices,
+        throttle=throttle,
     )
     reset_jobs = ResetJobs(
         database=database,
@@ -269,6 +285,9 @@ def assemble(ground: Ground) -> Recovery:
         render=render,
         notices=notices,
         limits=limits,
+        redeeming=Redeeming(
+            database=database, codes=HandedOutCodes(expiring), step_up=step_up, throttle=throttle
+        ),
         sign_in_domains=ground.messages.sign_in_domains,
         lost_waits=ground.lost_waits,
     )
@@ -291,6 +310,11 @@ def _host_of(portal: str) -> str:
     host = parts.hostname or ""
     has_name = any(letter.isalpha() for letter in host.rpartition(".")[2]) and ":" not in host
     return host if parts.scheme == "https" and has_name else ""
+
+
+def _alarm_of_spike(jobs: Jobs, channel: str, count: int, now: dt.datetime) -> None:
+    facts = {"channel": channel, "count": str(count)}
+    alarm_everybody(jobs, Event.MESSAGES_SPIKED, now=now, facts=facts)
 
 
 def _alarms(ground: Ground, dispatch: Dispatch) -> Alarms:

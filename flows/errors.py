@@ -147,11 +147,12 @@ class Failed(FlowError):
 
 
 class MessageNotSent(Failed):
-    """The mail server did not take it; `permanent` where it never will."""
+    """The next server did not take it; `permanent` if it never will, `unreachable` if nobody is there."""
 
-    def __init__(self, *, permanent: bool = False) -> None:
-        super().__init__(permanent)
-        self.permanent = permanent
+    def __init__(self, *, permanent: bool = False, unreachable: bool = False) -> None:
+        super().__init__(permanent, unreachable)
+        self.permanent = permanent or unreachable
+        self.unreachable = unreachable
 
 
 class PasswordNotWritten(Failed):

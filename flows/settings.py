@@ -162,6 +162,11 @@ class LimitSettings(Section):
     wrong_passwords: int = Field(default=3, ge=1, le=20)
     """Wrong old passwords that one person may give in 24 hours where a password is changed. Keep it below
     the number at which your directory locks the account, or these pages could lock it."""
+    unlocks_per_day: int = Field(default=5, ge=1, le=100)
+    """How often one person's lock may be ended in 24 hours. Every time, whoever guesses the password gets as
+    many guesses again as your directory allows before it locks."""
+    findings_per_minute: int = Field(default=240, ge=10, le=10_000)
+    """How often one attempt may ask what the rules say of a password while it is typed."""
     code_messages_per_hour: int = Field(default=5, ge=1, le=100)
     """Messages with a code that strangers can have sent per person, purpose and hour. Notices do not
     count."""

@@ -4,6 +4,7 @@
 pages, plain WSGI; ``Sparekey.start`` puts the plane in front of both.
 """
 
+import asyncio
 import contextlib
 import datetime as dt
 import time
@@ -16,8 +17,8 @@ from flask import Flask
 from prometheus_client import REGISTRY
 
 from enforcement.breaker import Breaker
-from enforcement.current_policy import adopt
 from enforcement.gate import Gate
+from enforcement.proposals import Waiting, put_forward
 from flows.messaging.call_backs import CallBacks
 from flows.messaging.receipts import Receipts
 from flows.passwords.breaches import Breaches
@@ -25,6 +26,11 @@ from gateway.agents.calls import Calls
 from gateway.agents.endpoint import create_endpoint
 from gateway.agents.opening import open_writeback
 from gateway.breached_passwords import open_breaches
+from gateway.data_plane.exchange import Exchange
+from gateway.data_plane.socket_listener import ExchangeListener
+from gateway.forward_auth.assembly import hand_overs, open_door
+from gateway.forward_auth.door import Door
+from gateway.forward_auth.listener import ForwardAuthListener
 from gateway.identity_signin import PATH as IDENTITY_PATH
 from gateway.identity_signin import IdentitySignIns, require_identities
 from gateway.messages import carriers_of, channels, require_channels
@@ -33,6 +39,8 @@ from gateway.pages.blueprints import register_pages
 from gateway.plane.assembly import Intercepting, assemble, redirect_uri
 from gateway.plane.observe import Observer
 from gateway.plane.rim import OperationsListener, Plane
+from gateway.plane.sign_in_audit import SignInAudit
+from gateway.policy_notices import tell_of
 from gateway.portal_session import PortalSessions
 from gateway.providers import Provider, open_provider
 from gateway.recovery import build_recovery
@@ -67,9 +75,13 @@ class Sparekey:
     agents: Flask | None
     """The endpoint of writeback agents; None where no directory is behind any."""
     intercepting: Intercepting
+    door: Door | None
+    """What answers the proxies of applications; None where there are none."""
     _observer: Observer | None = field(default=None, init=False)
     _plane: Plane | None = field(default=None, init=False)
     _operations: OperationsListener | None = field(default=None, init=False)
+    _exchange: ExchangeListener | None = field(default=None, init=False)
+    _forward_auth: ForwardAuthListener | None = field(default=None, init=False)
 
     @property
     def port(self) -> int:
@@ -80,6 +92,11 @@ class Sparekey:
     def operations_port(self) -> int:
         """The port of health and metrics once started; 0 where they are off."""
         return self._operations.port if self._operations else 0
+
+    @property
+    def forward_auth_port(self) -> int:
+        """The port at which proxies ask once started; 0 where forward auth is off."""
+        return self._forward_auth.port if self._forward_auth else 0
 
     async def start(self, *, log_descriptor: int | None = 2) -> None:
         """Listen.
@@ -100,6 +117,12 @@ class Sparekey:
             observer=self._observer,
         )
         await self._plane.start()
+        if self.door:
+            self._forward_auth = ForwardAuthListener(
+                settings.forward_auth, settings.gateway, door=self.door, observer=self._observer
+            )
+            await self._forward_auth.start()
+        await self._start_exchange()
         if settings.gateway.operations:
             self._operations = OperationsListener(
                 settings.gateway, application=self._operations_app(), observer=Observer(None)
@@ -108,6 +131,10 @@ class Sparekey:
 
     async def stop(self) -> None:
         """Stop listening and end what is in flight."""
+        if self._exchange:
+            await self._exchange.stop()
+        if self._forward_auth:
+            await self._forward_auth.stop()
         if self._plane:
             await self._plane.stop()
             await self.intercepting.remembered.close()
@@ -115,6 +142,22 @@ class Sparekey:
             await self._operations.stop()
         if self._observer:
             REGISTRY.unregister(self._observer)
+
+    async def _start_exchange(self) -> None:
+        """Listen for a native data plane, where the settings name its socket."""
+        services = self.services
+        gateway = services.settings.gateway
+        if gateway.data_plane_socket is None:
+            return
+        exchange = Exchange(
+            gate=services.gate,
+            remembered=self.intercepting.remembered,
+            audit=SignInAudit(services.database),
+            loop=asyncio.get_running_loop(),
+            clock=services.clock,
+        )
+        self._exchange = ExchangeListener(gateway.data_plane_socket, gateway, exchange)
+        await self._exchange.start()
 
     def _operations_app(self) -> Flask:
         services = self.services
@@ -146,11 +189,14 @@ class _Opening:
     def __init__(self, settings: Settings, clock: Clock, stack: contextlib.ExitStack) -> None:
         self._settings = settings
         self._clock = clock
+        self._stack = stack
         self._close = stack.callback
         self._database = open_database(settings)
         self._close(self._database.dispose)
         self._database.upgrade()
-        adopt(self._database, settings.policies.file.read_text("utf-8"), author="file", now=clock())
+        text = settings.policies.file.read_text("utf-8")
+        # Security: by file, too, nothing becomes weaker on one person's word (S23).
+        self._policy = put_forward(self._database, text, author="", now=clock())
         url = self._expiring_url()
         self._expiring = Expiring(url, open_vault(settings))
         self._close(self._expiring.close)
@@ -172,6 +218,20 @@ class _Opening:
             app=create_app(services),
             agents=self._agents_endpoint(),
             intercepting=intercepting,
+            door=self._door(),
+        )
+
+    def _door(self) -> Door | None:
+        settings = self._settings
+        if not settings.forward_auth.listen:
+            return None
+        return open_door(
+            settings.forward_auth,
+            settings.gateway,
+            expiring=self._expiring,
+            gate=self._gate,
+            clock=self._clock,
+            close=self._stack,
         )
 
     def _agents_endpoint(self) -> Flask | None:
@@ -200,6 +260,7 @@ class _Opening:
                 expiring=self._expiring,
                 executor=executor,
                 clock=self._clock,
+                sessions=self._provider.sessions,
             ),
         )
 
@@ -222,6 +283,7 @@ class _Opening:
             breaches=self._breaches(),
             clock=self._clock,
         )
+        self._tell_of_waiting()
         signin = PortalSignIn(
             self._provider.oidc,
             self._expiring,
@@ -251,7 +313,16 @@ class _Opening:
             portal_sessions=PortalSessions(self._expiring),
             writeback=self._writeback,
             call_backs=CallBacks(carriers_of(settings), receipts=receipts, expiring=self._expiring),
+            hand_overs=hand_overs(settings.forward_auth, settings.gateway, self._expiring),
         )
+
+    def _tell_of_waiting(self) -> None:
+        waits = self._policy
+        if not isinstance(waits, Waiting):
+            return
+        log.error("policy_file_is_weaker", number=waits.number, weaker=[each.what for each in waits.weaker])
+        if waits.is_new:
+            tell_of(waits, self._jobs, self._clock())
 
     def _identities(self) -> IdentitySignIns:
         gateway = self._settings.gateway

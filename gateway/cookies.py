@@ -35,6 +35,11 @@ class Cookie(enum.StrEnum):
     """The plane's: under what a browser's sign-in requests are remembered."""
     HOLD = "hold"
     """The plane's: the secret of one held sign-in; the hold's id follows in the name (S11)."""
+    DECIDED = "decided"
+    """For a native data plane: that this session was found covered minutes ago, for one application, which
+    follows in the name (S12)."""
+    ASK = "ask"
+    """A native data plane's: that the gateway is to answer this browser's next requests; no secret."""
 
 
 def hold_cookie(hold_id: str) -> str:

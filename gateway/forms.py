@@ -124,6 +124,19 @@ class RecoveryCodeForm(CodeForm):
     }
 
 
+class HandedOutCodeForm(RecoveryCodeForm):
+    """A code that a helpdesk handed out; shaped like a recovery code."""
+
+    code = StringField(
+        _("Code"),
+        filters=[without_marks],
+        validators=[DataRequired(_("Enter the code that your helpdesk gave you")), Complete()],
+    )
+    refusals: ClassVar[Mapping[type[Refused], LazyString]] = {
+        CodeExpired: _("This code was used before. Ask your helpdesk for a new one"),
+    }
+
+
 class PasskeyForm(CodeForm):
     """What a device signed; filled in by the page's script."""
 

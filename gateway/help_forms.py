@@ -35,6 +35,20 @@ class ForgottenNameForm(Form):
     return_to = HiddenField()
 
 
+class ForgottenNameByNumberForm(ForgottenNameForm):
+    """Which registered address or number."""
+
+    address = StringField(
+        _("E-mail address or mobile number"),
+        filters=[without_marks],
+        validators=[
+            DataRequired(_("Enter the e-mail address or mobile number that you registered")),
+            Length(max=ADDRESS_LENGTH, message=_("Enter at most 254 characters")),
+            NoControlCharacters(),
+        ],
+    )
+
+
 TROUBLES: Mapping[str, LazyString] = {
     "no_way": _("I can use none of the ways that I registered"),
     "nothing_registered": _("I never registered a way back in"),

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from babel.support import Translations
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from flask_babel import Babel, Domain, get_locale
 
 from gateway.catalogs import LANGUAGES, SOURCE, catalog, language_of
@@ -94,7 +94,10 @@ def _remember(response: Response) -> Response:
 
 
 def _language() -> str:
-    return str(get_locale() or SOURCE).replace("_", "-")
+    # Every sentence of a page asks.
+    if "language" not in g:
+        g.language = str(get_locale() or SOURCE).replace("_", "-")
+    return str(g.language)
 
 
 def _direction() -> str:

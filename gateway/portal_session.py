@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 
 from pydantic import TypeAdapter
 
+from gateway.ended_sessions import EndedSessions
 from idp_plugin.base import Subject
 from store.expiring import Expiring
 
 LIFETIME = dt.timedelta(minutes=30)
 KIND = "portal_session"
-ENDED_SESSION = "ended_idp_session"
-ENDED_SUBJECT = "ended_subject"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +29,11 @@ class PortalSession:
     """The IdP's `sid`; empty where the provider states none."""
     username: str = ""
     display_name: str = ""
+    email: str = ""
     groups: frozenset[str] = frozenset()
     roles: frozenset[str] = frozenset()
+    unstated: frozenset[str] = frozenset()
+    """Which of `groups` and `roles` the provider did not state: they are empty, and unknown."""
     amr: tuple[str, ...] = ()
     started_at: dt.datetime
     expires_at: dt.datetime
@@ -47,6 +49,7 @@ class PortalSessions:
 
     def __init__(self, expiring: Expiring) -> None:
         self._expiring = expiring
+        self._ended = EndedSessions(expiring)
 
     def start(self, session: PortalSession) -> str:
         """Store a session and return the token for its cookie."""
@@ -60,30 +63,23 @@ class PortalSessions:
         if stored is None:
             return None
         session = _JSON.validate_json(stored)
-        return None if session.expires_at <= now or self._is_ended(session) else session
+        is_over = self._ended.is_over(session.subject, session.idp_session, session.started_at)
+        return None if session.expires_at <= now or is_over else session
 
     def end(self, token: str) -> None:
         """Forget a session."""
         if token:
             self._expiring.drop(KIND, token)
 
+    def sign_out(self, session: PortalSession, *, now: dt.datetime) -> None:
+        """End whatever this sign-in opened, at applications too."""
+        self._ended.sign_out(session.subject, session.idp_session, now=now)
+
     def end_at_provider(
         self, subject: Subject | None, issuer: str, idp_session: str, *, now: dt.datetime
     ) -> None:
-        """End the portal sessions of an IdP session, or of a subject where no session is named."""
-        mark = now.isoformat().encode()
+        """End the sessions of an IdP session, or of a subject where no session is named."""
         if idp_session:
-            self._expiring.put(ENDED_SESSION, _key(issuer, idp_session), mark, ttl=LIFETIME)
+            self._ended.end_idp_session(issuer, idp_session, now=now)
         elif subject:
-            self._expiring.put(ENDED_SUBJECT, _key(subject.source, subject.id), mark, ttl=LIFETIME)
-
-    def _is_ended(self, session: PortalSession) -> bool:
-        issuer = session.subject.source
-        if session.idp_session and self._expiring.peek(ENDED_SESSION, _key(issuer, session.idp_session)):
-            return True
-        ended = self._expiring.peek(ENDED_SUBJECT, _key(issuer, session.subject.id))
-        return ended is not None and session.started_at <= dt.datetime.fromisoformat(ended.decode())
-
-
-def _key(issuer: str, name: str) -> str:
-    return f"{len(issuer)} {issuer} {name}"
+            self._ended.end_subject(subject, now=now)

@@ -46,7 +46,7 @@ def open_provider(settings: Settings, writeback: Writeback | None = None) -> Pro
     """
     oidc = OidcProvider(settings.idp, public=settings.gateway.public)
     places = _places(settings, writeback)
-    if settings.idp.kind == "oidc":
+    if settings.idp.kind != "keycloak":
         home = settings.directories[0].name
         return Provider(oidc, places[home], _writer(settings, places), OidcSessions(oidc), None, oidc.close)
     admin = KeycloakAdmin(settings.idp)

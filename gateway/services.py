@@ -17,6 +17,7 @@ from flows.recovery.moving import Moves
 from flows.recovery.reset import Reset
 from flows.recovery.unlock import Unlock
 from flows.registering.registration import Registration
+from gateway.forward_auth.hand_over import HandOvers
 from gateway.plane.hold import Holds
 from gateway.settings import Settings
 from store.counters import Counters
@@ -67,6 +68,8 @@ class Services:
     writeback: "Writeback"
     """The directories behind agents."""
     call_backs: CallBacks
+    hand_overs: HandOvers
+    """To applications behind forward auth."""
 
 
 def services() -> Services:

@@ -18,6 +18,7 @@ from pydantic_settings import (
 from enforcement.settings import PoliciesSettings
 from flows.passwords.settings import PasswordsSettings
 from flows.settings import ContactSettings, LimitSettings, MessagesSettings, QuestionSettings
+from gateway.forward_auth.settings import ForwardAuthSettings
 from idp_plugin.settings import DirectorySettings, IdpSettings, LinkedProviderSettings, TargetSettings
 from store.settings import DatabaseSettings, RedisSettings, Section, VaultSettings
 
@@ -91,6 +92,9 @@ class GatewaySettings(Section):
     """Sizes."""
     return_to: tuple[str, ...] = ()
     """Origins of relying parties to which a person may be sent back, besides the public origin."""
+    data_plane_socket: Path | None = None
+    """Unix socket for a native data plane in front (`sparekey data-plane`), in a directory that only the two
+    can enter. Without it there is none, and nothing is claimed for one."""
 
     @field_validator("public")
     @classmethod
@@ -173,6 +177,8 @@ class Settings(BaseSettings):
     """How the gateway is reached."""
     idp: IdpSettings
     """The identity provider."""
+    forward_auth: ForwardAuthSettings = ForwardAuthSettings()
+    """Applications behind a proxy that asks us who is signed in."""
     directories: tuple[DirectorySettings, ...] = ()
     """The directories."""
     targets: tuple[TargetSettings, ...] = ()
@@ -219,6 +225,15 @@ class Settings(BaseSettings):
             raise ValueError("directories: at least one is needed, where passwords are written")
         if len({directory.read_by for directory in self.directories}) < len(self.directories):
             raise ValueError("directories: two are read by the same federation")
+        return self
+
+    @model_validator(mode="after")
+    def _applications_are_elsewhere(self) -> "Settings":
+        # Security: cookies know no ports, so an application would get those of our own pages.
+        own = urlsplit(self.gateway.public).hostname
+        theirs = {urlsplit(origin).hostname for origin in self.forward_auth.applications}
+        if own in theirs and not is_loopback(own or ""):
+            raise ValueError("forward_auth.applications: the gateway's own host cannot be guarded")
         return self
 
     @model_validator(mode="after")

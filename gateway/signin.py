@@ -50,8 +50,12 @@ class SignedIn:
     """`sid`, or empty."""
     username: str
     display_name: str
+    email: str
+    """As the provider states it, unless it says that nobody verified it."""
     groups: frozenset[str]
     roles: frozenset[str]
+    unstated: frozenset[str]
+    """Which of `groups` and `roles` it did not state."""
     amr: tuple[str, ...]
     next_path: str
     """Where the person was going, as given to `begin`."""
@@ -246,13 +250,17 @@ class PortalSignIn:
 
 
 def _signed_in(claims: Mapping[str, Any], issuer: str, next_path: str) -> SignedIn:
+    groups, roles = groups_of(claims), roles_of(claims)
     return SignedIn(
         subject=Subject(issuer, claims["sub"]),
         idp_session=_text(claims, "sid"),
         username=_text(claims, "preferred_username"),
         display_name=_text(claims, "name"),
-        groups=groups_of(claims) or frozenset(),
-        roles=roles_of(claims) or frozenset(),
+        # Security: applications know people by their address; somebody typed an unverified one.
+        email="" if claims.get("email_verified") is False else _text(claims, "email"),
+        groups=groups or frozenset(),
+        roles=roles or frozenset(),
+        unstated=frozenset(name for name, stated in (("groups", groups), ("roles", roles)) if stated is None),
         amr=tuple(_texts(claims.get("amr"))),
         next_path=next_path,
     )

@@ -61,7 +61,7 @@ JOURNEYS: Mapping[Purpose, LazyString] = {
 REASONS: Mapping[str, LazyString] = {
     "unregistered": _("You have no way back in yet, should you ever forget your password."),
     "too_few": _("You need one more way back in, should you ever forget your password."),
-    "stale": _("It has been a while. Please check that your ways back in still work for you."),
+    "stale": _("Please check that your ways back in still work for you."),
 }
 
 ADDRESS_PROBLEMS: Mapping[str, LazyString] = {

@@ -3,33 +3,42 @@
 Looked for in every `Location` and `Refresh` field, whatever the status, in query and fragment, and in forms
 and `http-equiv="refresh"` of HTML pages (S8). Pure.
 
-Source: OAuth 2.0 Multiple Response Types; OAuth 2.0 Form Post Response Mode; JARM; SAML bindings 3.4, 3.5.
+Source: OAuth 2.0 Multiple Response Types; OAuth 2.0 Form Post Response Mode; JARM; SAML bindings 3.4 to 3.6;
+CAS protocol 3.0 section 2.2.4.
 """
 
-import base64
-import binascii
 import re
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from urllib.parse import parse_qsl
 
-from idp_plugin.base import AuthorizationAnswer, Exchange
+from idp_plugin import saml_response
+from idp_plugin.base import AuthorizationAnswer, Exchange, SignInProtocol
+from idp_plugin.unverified_jwt import contents
 
-HANDED_OVER = frozenset({"code", "id_token", "access_token", "response", "SAMLResponse"})
+OF_OIDC = ("code", "id_token", "access_token", "response")
+HANDED_OVER: Mapping[str, SignInProtocol] = {
+    **dict.fromkeys(OF_OIDC, "oidc"),
+    **dict.fromkeys(("SAMLResponse", "SAMLart"), "saml"),
+    "ticket": "cas",
+    "wresult": "ws_federation",
+}
 """An answer with any of these is no error answer, whatever else it says."""
-STATED_ONCE = ("iss", "session_state", "state")
+STATED_WITHIN = ("iss", "session_state", "state")
+"""What a JWT response (JARM) holds, other modes beside the code."""
+STATED_ONCE = (*STATED_WITHIN, "SAMLResponse", "SAMLart", "RelayState", "ticket")
 
-_FIELD = re.compile(rb"name\s*=\s*[\"']?(?:code|id_token|access_token|response|samlresponse)[\"'\s/>]")
+_FIELD = re.compile(
+    rb"name\s*=\s*[\"']?(?:code|id_token|access_token|response|samlresponse|samlart|ticket|wresult)[\"'\s/>]"
+)
 _REFRESH = re.compile(rb"http-equiv\s*=\s*[\"']?refresh")
 _REFRESH_TARGET = re.compile(r"^[\s\d.]*[;,]?\s*(?:url\s*=\s*)?[\"']?([^\"']*)", re.IGNORECASE)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _STRIPPED_AT_ENDS = "".join(map(chr, range(0x21)))
 _STRIPPED_INSIDE = str.maketrans("", "", "\t\r\n")
-_SAML_ROOT = re.compile(rb"<(?:[\w.-]+:)?(LogoutResponse|Response)\b")
-_SAML_STATUS = re.compile(rb"<(?:[\w.-]+:)?StatusCode\b[^>]*\bValue\s*=\s*[\"']([^\"']*)[\"']")
-LONGEST_SAML = 1 << 20
+_TICKET = ("ST-", "PT-")
+"""Source: CAS protocol 3.0 sections 3.1.1 and 3.2.1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +58,12 @@ class Target:
     @property
     def hands_over(self) -> bool:
         """Whether it carries what signs somebody in."""
-        return any(name in HANDED_OVER and _signs_in(name, value) for name, value in self.pairs)
+        return bool(self._protocols)
+
+    @property
+    def refuses(self) -> bool:
+        """Whether it says an error to a relying party."""
+        return any(_refuses(name, value) for name, value in self.pairs)
 
     def stays(self, public: str) -> bool:
         """Tell whether a browser that is at the public origin certainly stays there."""
@@ -70,7 +84,27 @@ class Target:
         for name in STATED_ONCE:
             if sum(1 for given, _ in self.pairs if given == name) > 1:
                 parameters[name] = ""
-        return AuthorizationAnswer(self.redirect_uri, parameters, self.mode)
+        parameters |= self._stated_within(parameters)
+        # Security: whoever may choose an address with a query may write another protocol's names into it.
+        protocol = self._protocols[0] if len(self._protocols) == 1 else ""
+        return AuthorizationAnswer(self.redirect_uri, parameters, self.mode, protocol)
+
+    def _stated_within(self, parameters: Mapping[str, str]) -> dict[str, str]:
+        """Return what a JWT response states of itself (JARM section 2.1); nothing is signed beside it.
+
+        Security: a redirect URI may bring a query of its own, so nothing may stand beside the response.
+        """
+        if [name for name, _ in self.pairs if name in {*OF_OIDC, *STATED_WITHIN}] != ["response"]:
+            return {}
+        said = contents(parameters["response"].encode())
+        return {name: said[name] for name in STATED_WITHIN if isinstance(said.get(name), str)}
+
+    @property
+    def _protocols(self) -> tuple[SignInProtocol, ...]:
+        named = (
+            HANDED_OVER[name] for name, value in self.pairs if name in HANDED_OVER and _signs_in(name, value)
+        )
+        return tuple(dict.fromkeys(named))
 
 
 def targets(exchange: Exchange) -> Iterator[Target]:
@@ -153,19 +187,22 @@ class _Page(HTMLParser):
         self._action, self._fields = None, []
 
 
+def _is_error(response: str) -> bool:
+    """Tell whether a JWT response (JARM) says an error and nothing else."""
+    said = contents(response.encode())
+    return "error" in said and said.keys().isdisjoint(OF_OIDC)
+
+
+def _refuses(name: str, value: str) -> bool:
+    if name == "SAMLResponse":
+        return not saml_response.signs_in(value)
+    return name == "error" or (name == "response" and _is_error(value))
+
+
 def _signs_in(name: str, value: str) -> bool:
-    """Tell a SAML logout or error answer from a sign-in; whatever cannot be read counts as one (S8)."""
-    if name != "SAMLResponse":
-        return True
-    try:
-        document = base64.b64decode(value, validate=False)
-        if not document.startswith(b"<"):
-            document = zlib.decompressobj(-zlib.MAX_WBITS).decompress(document, LONGEST_SAML)
-    except (binascii.Error, ValueError, zlib.error):
-        return True
-    root = _SAML_ROOT.search(document)
-    if root is None:
-        return True
-    status = _SAML_STATUS.search(document)
-    succeeded = status is None or status.group(1).endswith(b":Success")
-    return root.group(1) == b"Response" and succeeded
+    """Tell an error or a SAML logout from a sign-in; whatever cannot be read counts as one (S8)."""
+    if name == "ticket":
+        return value.startswith(_TICKET)
+    if name == "response":
+        return not _is_error(value)
+    return name != "SAMLResponse" or saml_response.signs_in(value)

@@ -99,10 +99,12 @@ class AuthorizationAnswer:
     """`code`, `state`, `session_state`, `iss`, `id_token`, … as given; secrets: never log."""
     mode: str
     """`query`, `fragment` or `form_post`."""
+    protocol: "SignInProtocol" = "oidc"
 
 
-SignInProtocol = Literal["oidc", "saml", "cas", "ws_federation", "token", "forward_auth"]
-"""How a relying party is told who signs in; `token` is a grant at the token endpoint."""
+SignInProtocol = Literal["", "oidc", "saml", "cas", "ws_federation", "token", "forward_auth"]
+"""How a relying party is told who signs in; `token` is a grant at the token endpoint; empty where what is
+handed over is of more than one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,12 +222,22 @@ class TargetOutcome(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Convergence:
+    """At how many of the servers that were asked a new password works by now."""
+
+    works: int
+    asked: int
+
+
+@dataclass(frozen=True, slots=True)
 class TargetResult:
     """What one of several targets did with a new password."""
 
     target: str
     """The target's name in the settings."""
     outcome: TargetOutcome
+    convergence: Convergence | None = None
+    """None where no further servers of it were asked."""
 
 
 class PasswordWriter(Protocol):
@@ -240,7 +252,7 @@ class PasswordWriter(Protocol):
         Reads enabled and privileged again right before the write (S17, S18).
 
         Returns:
-            What each target did, in their order; empty where there is but this one.
+            What each target did, in their order; empty where there is but this one, and nothing to say of it.
 
         Raises:
             PasswordRefused: The directory's policy said no; nothing was changed.
@@ -305,6 +317,19 @@ class AccountLocks(Protocol):
 
     def clear(self, subject: Subject) -> bool:
         """Clear a temporary lock and tell whether there was one; what an administrator closed stays."""
+
+
+@runtime_checkable
+class SessionEnder(Protocol):
+    """Sessions of which one alone can be ended. Blocking."""
+
+    def end(self, session_id: str) -> None:
+        """End one session; there being none is fine.
+
+        Raises:
+            NotPermitted: Our account may not.
+            IdpUnavailable: Not reached.
+        """
 
 
 class IdpSessions(Protocol):

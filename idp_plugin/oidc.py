@@ -15,14 +15,24 @@ class OidcRecogniser:
 
     Args:
         redirect_uri: Of the gateway's own client; answers to it are not held.
+        check: Of a provider that answers silent checks in a way of its own.
+        session_cookies: Instead of those in the settings.
     """
 
-    def __init__(self, provider: OidcProvider, *, redirect_uri: str) -> None:
+    def __init__(
+        self,
+        provider: OidcProvider,
+        *,
+        redirect_uri: str,
+        check: SilentCheck | None = None,
+        session_cookies: tuple[str, ...] = (),
+    ) -> None:
         self._provider = provider
         self._redirect_uri = redirect_uri
-        self._check = SilentCheck(provider, redirect_uri=redirect_uri)
+        self._check = check or SilentCheck(provider, redirect_uri=redirect_uri)
         self._known = KnownSessions()
-        self._cookies = tuple(name.encode() for name in provider.settings.session_cookies)
+        names = session_cookies or provider.settings.session_cookies
+        self._cookies = tuple(name.encode() for name in names)
 
     @property
     def session_cookies(self) -> tuple[bytes, ...]:
@@ -30,9 +40,24 @@ class OidcRecogniser:
         return self._cookies
 
     @property
+    def saml_paths(self) -> tuple[bytes, ...]:
+        """Where sign-ins by SAML begin, there or below."""
+        return tuple(path.encode() for path in self._provider.settings.saml_paths)
+
+    @property
+    def cas_paths(self) -> tuple[bytes, ...]:
+        """Where sign-ins by CAS begin."""
+        return tuple(path.encode() for path in self._provider.settings.cas_paths)
+
+    @property
     def authorization_path(self) -> bytes:
         """Path of the authorization endpoint."""
         return urlsplit(self._provider.endpoint("authorization_endpoint")).path.encode()
+
+    @property
+    def token_path(self) -> bytes:
+        """What the addresses begin with at which tokens are issued."""
+        return urlsplit(self._provider.endpoint("token_endpoint")).path.encode()
 
     def answer(self, exchange: Exchange) -> AuthorizationAnswer | None:
         """Return the answer that leaves the provider's origin, if any."""
@@ -45,8 +70,7 @@ class OidcRecogniser:
         """Tell whether a session begins while the browser is sent away with neither answer nor error."""
         begins = any(not cookie.removes for name in self._cookies for cookie in cookies_set(exchange, name))
         return begins and any(
-            not target.stays(self._provider.public) and "error" not in dict(target.pairs)
-            for target in targets(exchange)
+            not target.stays(self._provider.public) and not target.refuses for target in targets(exchange)
         )
 
     def recognise(self, exchange: Exchange, answer: AuthorizationAnswer) -> SignIn:

@@ -20,10 +20,11 @@ class Section(BaseModel):
 class IdpSettings(Section):
     """The identity provider that the gateway stands in front of."""
 
-    kind: Literal["keycloak", "oidc"] = "oidc"
+    kind: Literal["keycloak", "oidc", "lemonldap"] = "oidc"
     """`keycloak` recognises Keycloak's own session cookie, and finds people and ends sessions through its
     admin API; with `oidc`, which is any other, the first directory finds people and the provider's `sub` must
-    be the directory's immutable id."""
+    be the directory's immutable id; `lemonldap` is as `oidc`, and knows the paths and the cookie of
+    LemonLDAP::NG."""
     address: str
     """Where the gateway reaches the identity provider, for example `http://127.0.0.1:8080`. Nobody else
     should be able to reach it there."""
@@ -45,6 +46,12 @@ class IdpSettings(Section):
     session_cookies: tuple[str, ...] = ()
     """Names of the cookies that carry the provider's session. Sent with the silent check; a response that
     sets one without being recognised counts as a miss. Keycloak needs none here."""
+    saml_paths: tuple[str, ...] = ()
+    """Paths at which sign-ins by SAML begin, there or below, for example `/saml/singleSignOn`. Their requests
+    are remembered, so that what was held can go on. Keycloak and LemonLDAP::NG need none here."""
+    cas_paths: tuple[str, ...] = ()
+    """Paths at which sign-ins by CAS begin, for example `/cas/login`. Keycloak and LemonLDAP::NG need none
+    here."""
 
 
 def is_confidential(address: str) -> bool:
@@ -159,6 +166,15 @@ class DirectorySettings(Section):
     """Contact attributes that people cannot write themselves; only these may prove anything (S2)."""
     seconds: float = Field(default=5, gt=0, le=60)
     """How long one whole operation may take."""
+    replicas: tuple[str, ...] = ()
+    """Servers, written as in `servers`, at which a new password is tried once it is written, so that page and
+    audit can say at how many it works already. A server that has not heard of it is not asked to take it."""
+    replica_seconds: float = Field(default=2, gt=0, le=30)
+    """How long a person waits for `replicas` to hear of a new password."""
+    keep_seconds: float = Field(default=30, ge=0, le=300)
+    """How long an unused connection, signed in as the service account, is kept for the next question; 0
+    closes each after its work. None lives longer than five minutes. Choose less than the server's own idle
+    time-out."""
 
     @property
     def read_by(self) -> str:

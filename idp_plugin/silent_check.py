@@ -40,11 +40,15 @@ class SilentCheck:
 
     Args:
         redirect_uri: Of the gateway's own client; the provider never sends a browser there for a check.
+        page_is_no_session: Whether the provider shows a page where it should answer `login_required`.
     """
 
-    def __init__(self, provider: OidcProvider, *, redirect_uri: str) -> None:
+    def __init__(
+        self, provider: OidcProvider, *, redirect_uri: str, page_is_no_session: bool = False
+    ) -> None:
         self._provider = provider
         self._redirect_uri = redirect_uri
+        self._page_is_no_session = page_is_no_session
 
     def ask(self, cookies: Mapping[str, str], *, session_id: str = "") -> SignIn:
         """Return whose session the cookies stand for.
@@ -102,6 +106,8 @@ class SilentCheck:
         return self._answer(self._provider.request("GET", address, headers=headers), state)
 
     def _answer(self, response: httpx.Response, state: str) -> dict[str, str]:
+        if self._page_is_no_session and response.status_code == 200:
+            return {"error": "login_required"}
         target, _, query = response.headers.get("location", "").partition("?")
         if not response.is_redirect or target != self._redirect_uri:
             raise IdpMisconfigured(f"silent check: HTTP {response.status_code}")

@@ -12,6 +12,7 @@ from typing import Protocol
 import structlog
 
 from idp_plugin.base import (
+    ChangeForcer,
     Directory,
     PasswordWriter,
     Subject,
@@ -47,8 +48,14 @@ class _Part:
     outcome: TargetOutcome = TargetOutcome.SKIPPED
 
 
+_Write = Callable[[Target, Subject], tuple[TargetResult, ...]]
+
+
 class Targets:
-    """A `PasswordWriter` over several. Thread-safe. Accounts are those of the first target's person."""
+    """A `PasswordWriter` and a `ChangeForcer` over several. Thread-safe.
+
+    Accounts are those of the first target's person.
+    """
 
     def __init__(self, targets: Sequence[Target], *, home: str, username: Callable[[Subject], str]) -> None:
         """Take the targets.
@@ -85,7 +92,7 @@ class Targets:
         parts = self._parts(account)
         home_first = sorted(parts, key=lambda part: part.target.name != self._home)
 
-        def write(target: Target, its: Subject) -> object:
+        def write(target: Target, its: Subject) -> tuple[TargetResult, ...]:
             if target.name == self._home:
                 return target.place.change_password(its, old, new)
             return target.place.set_password(its, new)
@@ -105,6 +112,22 @@ class Targets:
                     raise
                 log.warning("target_not_unlocked", target=part.target.name, cause=type(error).__name__)
         return ended
+
+    def require_change(self, account: Subject) -> None:
+        """Ask for a new password at the next sign-in, everywhere; see `ChangeForcer`.
+
+        Raises:
+            NotPermitted: Also where one that takes part cannot ask for it. Nothing was asked of the others.
+            IdpUnavailable: Also where one that is not required does not answer.
+        """
+        parts = self._parts(account)
+        for part in parts:
+            if part.outcome is TargetOutcome.FAILED:
+                # Security: it may answer again when the password is set, which then opens everything (S23).
+                raise IdpUnavailable(part.target.name)
+        forcers = [(_forcer(part.target), part.account) for part in parts if part.account]
+        for forcer, its in forcers:
+            forcer.require_change(its)
 
     def late_targets(self, account: Subject) -> frozenset[str]:
         """Return the names of those that are not required; see `LateWriter`."""
@@ -133,9 +156,7 @@ class Targets:
             # Security: what became powerful since is no longer written for (S18).
             raise NotPermitted("privileged")
 
-    def _write(
-        self, account: Subject, write: Callable[[Target, Subject], object]
-    ) -> tuple[TargetResult, ...]:
+    def _write(self, account: Subject, write: _Write) -> tuple[TargetResult, ...]:
         return self._written(self._parts(account), write)
 
     def _parts(self, account: Subject) -> list[_Part]:
@@ -171,9 +192,7 @@ class Targets:
             raise NotPermitted("disabled")
         return _Part(target, Subject(target.name, person.account.id))
 
-    def _written(
-        self, parts: Sequence[_Part], write: Callable[[Target, Subject], object]
-    ) -> tuple[TargetResult, ...]:
+    def _written(self, parts: Sequence[_Part], write: _Write) -> tuple[TargetResult, ...]:
         results: list[TargetResult] = []
         stopped = False
         for part in parts:
@@ -181,29 +200,29 @@ class Targets:
                 outcome = part.outcome if part.account is None else TargetOutcome.SKIPPED
                 results.append(TargetResult(part.target.name, outcome))
                 continue
-            outcome = self._one(part, part.account, write, is_first=not _changed(results))
-            results.append(TargetResult(part.target.name, outcome))
-            stopped = part.target.required and outcome is not TargetOutcome.WRITTEN
+            result = self._one(part, part.account, write, is_first=not _changed(results))
+            results.append(result)
+            stopped = part.target.required and result.outcome is not TargetOutcome.WRITTEN
         return tuple(results)
 
     @staticmethod
-    def _one(
-        part: _Part, account: Subject, write: Callable[[Target, Subject], object], *, is_first: bool
-    ) -> TargetOutcome:
+    def _one(part: _Part, account: Subject, write: _Write, *, is_first: bool) -> TargetResult:
+        name = part.target.name
         try:
-            write(part.target, account)
+            own = write(part.target, account)
         except IdpError as error:
             if part.target.required and is_first:
                 raise
             log.warning("target_not_written", target=part.target.name, cause=type(error).__name__)
             match error:
                 case OutcomeUnknown():
-                    return TargetOutcome.UNKNOWN
+                    return TargetResult(name, TargetOutcome.UNKNOWN)
                 case IdpUnavailable():
-                    return TargetOutcome.FAILED
+                    return TargetResult(name, TargetOutcome.FAILED)
                 case _:
-                    return TargetOutcome.REFUSED
-        return TargetOutcome.WRITTEN
+                    return TargetResult(name, TargetOutcome.REFUSED)
+        convergence = next((each.convergence for each in own), None)
+        return TargetResult(name, TargetOutcome.WRITTEN, convergence)
 
     @staticmethod
     def _promised(part: _Part) -> WriterCapabilities:
@@ -213,6 +232,13 @@ class Targets:
             if part.target.required:
                 raise
             return WriterCapabilities()
+
+
+def _forcer(target: Target) -> ChangeForcer:
+    place = target.place
+    if not isinstance(place, ChangeForcer):
+        raise NotPermitted("require_change")
+    return place
 
 
 def _changed(results: Sequence[TargetResult]) -> bool:

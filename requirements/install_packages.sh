@@ -36,6 +36,14 @@ browser_packages() {
   need fonts-vlgothic "Japanese letters for it" font vlgothic
 }
 
+lemonldap_packages() {
+  need lemonldap-ng-fastcgi-server "$1" program llng-fastcgi-server
+  need liblemonldap-ng-portal-perl "its portal" perl_module Lemonldap::NG::Portal
+  need libstring-random-perl "for that portal: tokens" perl_module String::Random
+  need libgd-securityimage-perl "for that portal" perl_module GD::SecurityImage
+  need libgd-perl "for that portal" perl_module GD
+}
+
 test_packages() {
   need slapd "OpenLDAP, the directory" program slapd
   need 389-ds-base "389 Directory Server, another directory" program ns-slapd
@@ -47,6 +55,16 @@ test_packages() {
   need ldb-tools "to make its passwords old" program ldbmodify
   need postgresql "the database of larger installations" postgres
   need nginx-light "a proxy to stand beside" program nginx
+  need libnginx-mod-http-lua "nginx as a native data plane" test -e /usr/lib/nginx/modules/ngx_http_lua_module.so
+  need haproxy "another proxy, in front of guarded applications" program haproxy
+  need apache2-bin "carries a SAML application" program apache2
+  need libapache2-mod-auth-mellon "that application" test -e /usr/lib/apache2/modules/mod_auth_mellon.so
+  lemonldap_packages "another identity provider"
+  need libcrypt-openssl-bignum-perl "for that portal: its keys" perl_module Crypt::OpenSSL::Bignum
+  need liblasso-perl "for that portal: SAML" perl_module Lasso
+  need libxml-simple-perl "for that portal: SAML" perl_module XML::Simple
+  need libxml-libxml-perl "for that portal: SAML" perl_module XML::LibXML
+  need oathtool "another generator of one-time passwords" program oathtool
   need nodejs "for the text message centre" program node
   need npm "to fetch that one's package by its lock file" program npm
   need default-jre-headless "Java, for Keycloak" program java
@@ -56,16 +74,15 @@ test_packages() {
 
 bench_packages() {
   need nginx-light "the proxy that does least, and the upstream" program nginx
+  need libnginx-mod-http-lua "our native data plane" test -e /usr/lib/nginx/modules/ngx_http_lua_module.so
   need apache2-bin "the proxy that many run" program apache2
+  need libapache2-mod-auth-openidc "the way to guard an application that we compare with" \
+    test -e /usr/lib/apache2/modules/mod_auth_openidc.so
   need wrk "makes the load" program wrk
   need slapd "the directory behind the portal that we compare with" program slapd
-  need lemonldap-ng-fastcgi-server "the portal that we compare with" program llng-fastcgi-server
-  need liblemonldap-ng-portal-perl "the portal itself" perl_module Lemonldap::NG::Portal
+  lemonldap_packages "the portal that we compare with"
   need libnet-ldap-perl "for that portal: LDAP" perl_module Net::LDAP
   need libemail-sender-perl "for that portal: mail" perl_module Email::Sender::Simple
-  need libstring-random-perl "for that portal: tokens" perl_module String::Random
-  need libgd-securityimage-perl "for that portal" perl_module GD::SecurityImage
-  need libgd-perl "for that portal" perl_module GD
   need default-jre-headless "Java, for Keycloak" program java
   need maven "to fetch Keycloak by its coordinates" maven_or_keycloak
 }

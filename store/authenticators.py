@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from store.columns import first_of
 from store.models import AuthenticatorRow, PersonRow
 from store.people import People
+from store.policies import Policies
 from store.vault import Vault
 
 
@@ -36,6 +37,8 @@ class Authenticator:
     """The newest TOTP time step that was used; None for other kinds and before the first use."""
     number: int
     """1, 2, … among the person's authenticators of this kind; never given twice while any remains."""
+    confirmed_version: int = 0
+    """The newest version of the policy when the person last proved or confirmed it."""
 
     def usable(self, now: dt.datetime) -> bool:
         """Tell whether it may prove something in a reset now."""
@@ -96,6 +99,7 @@ class Authenticators:
             provenance=provenance,
             created_at=now,
             confirmed_at=now,
+            confirmed_version=self._newest_version(),
             trusted_from=trusted_from,
         )
         self._session.add(row)
@@ -141,12 +145,12 @@ class Authenticators:
 
     def confirm(self, authenticator_id: str, *, now: dt.datetime) -> None:
         """Restart the re-confirmation clock of one authenticator."""
-        self._change(AuthenticatorRow.id == authenticator_id, confirmed_at=now)
+        self._confirm(AuthenticatorRow.id == authenticator_id, now)
 
     def confirm_all(self, person_id: str, *, now: dt.datetime) -> None:
         """Restart the clock of everything the person has; suspended ones stay suspended."""
         own = AuthenticatorRow.person_id == person_id
-        self._change(own & AuthenticatorRow.suspended_at.is_(None), confirmed_at=now)
+        self._confirm(own & AuthenticatorRow.suspended_at.is_(None), now)
 
     def remove(self, authenticator_id: str) -> None:
         """Unbind it, and void what was said of the person (S12)."""
@@ -218,6 +222,12 @@ class Authenticators:
         self._session.flush()
         return len(rows)
 
+    def _confirm(self, which: object, now: dt.datetime) -> None:
+        self._change(which, confirmed_at=now, confirmed_version=self._newest_version())
+
+    def _newest_version(self) -> int:
+        return Policies(self._session).newest_version()
+
     def _change(self, which: object, **values: object) -> int:
         changed = update(AuthenticatorRow).where(which).values(**values)  # type: ignore[arg-type]
         return self._session.execute(changed).rowcount  # type: ignore[attr-defined,no-any-return]
@@ -242,6 +252,7 @@ class Authenticators:
             provenance=row.provenance,
             last_step=row.last_step,
             number=row.number,
+            confirmed_version=row.confirmed_version,
         )
 
 

@@ -22,6 +22,7 @@ from store.errors import StoreMisconfigured, StoreUnavailable
 from store.gate_facts import GateFacts, GateReader, reader_for
 from store.people import People
 from store.policies import Policies
+from store.proposals import Proposals
 from store.spent import Spent
 from store.target_states import TargetStates
 from store.vault import Vault
@@ -38,6 +39,7 @@ class Transaction:
         self.people = People(session)
         self.authenticators = Authenticators(session, vault)
         self.policies = Policies(session)
+        self.proposals = Proposals(session)
         self.audit = Audit(session)
         self.spent = Spent(session)
         self.agents = Agents(session)

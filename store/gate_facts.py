@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 
 from store.columns import from_microseconds
 from store.errors import StoreUnavailable
-from store.people import Postponements
+from store.people import Doubt, Postponements
 
 try:
     import psycopg
@@ -24,14 +24,19 @@ except ImportError:  # the `postgres` extra is not installed
 
 _WAIT_SECONDS = 3
 
-# One row per authenticator (one with no kind where there is none), then one per postponement.
+# One row per authenticator (one with no kind where there is none), then one per postponement and doubt.
 _STATEMENT = """
-SELECT p.id, p.epoch, p.frozen_at, a.kind, a.confirmed_at, a.trusted_from, a.suspended_at, NULL, NULL
+SELECT p.id, p.epoch, p.frozen_at, p.seen_at,
+       a.kind, a.confirmed_at, a.trusted_from, a.suspended_at, a.confirmed_version, NULL, NULL, NULL
   FROM people p LEFT JOIN authenticators a ON a.person_id = p.id
  WHERE p.source = {0} AND p.subject = {0}
 UNION ALL
-SELECT p.id, p.epoch, p.frozen_at, NULL, NULL, NULL, NULL, l.session, l.at
+SELECT p.id, p.epoch, p.frozen_at, p.seen_at, NULL, NULL, NULL, NULL, NULL, l.at, l.session, NULL
   FROM people p JOIN postponements l ON l.person_id = p.id
+ WHERE p.source = {0} AND p.subject = {0}
+UNION ALL
+SELECT p.id, p.epoch, p.frozen_at, p.seen_at, NULL, NULL, NULL, NULL, NULL, d.at, NULL, d.why
+  FROM people p JOIN doubts d ON d.person_id = p.id
  WHERE p.source = {0} AND p.subject = {0}
 """
 
@@ -91,6 +96,7 @@ class AuthenticatorFact:
     confirmed_at: dt.datetime
     trusted_from: dt.datetime
     suspended: bool
+    confirmed_version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +109,9 @@ class GateFacts:
     authenticators: tuple[AuthenticatorFact, ...] = ()
     """In no particular order."""
     postponements: Postponements = _NEVER
+    doubts: tuple[Doubt, ...] = ()
+    """In no particular order."""
+    seen_at: dt.datetime | None = None
 
 
 class GateReader(Protocol):
@@ -134,7 +143,7 @@ class _SqliteReader:
     def read(self, source: str, subject: str) -> GateFacts | None:
         try:
             connection = self._connections.get()
-            rows = connection.execute(self._statement, (source, subject, source, subject)).fetchall()
+            rows = connection.execute(self._statement, (source, subject) * 3).fetchall()
         except UnicodeEncodeError:
             return None  # lone surrogates: such a subject was never stored
         except sqlite3.Error as error:
@@ -184,7 +193,7 @@ class _PostgresReader:
 
     def _rows(self, source: str, subject: str) -> list[_Row]:
         connection = self._connections.get()
-        return connection.execute(self._statement, (source, subject, source, subject), binary=True).fetchall()
+        return connection.execute(self._statement, (source, subject) * 3, binary=True).fetchall()
 
     def _connect(self) -> "psycopg.Connection[Any]":
         connection = psycopg.connect(
@@ -202,17 +211,19 @@ class _PostgresReader:
 def _facts(rows: Sequence[_Row], moment: Callable[[Any], dt.datetime]) -> GateFacts | None:
     if not rows:
         return None
-    person_id, epoch, frozen_at = rows[0][:3]
+    person_id, epoch, frozen_at, seen_at = rows[0][:4]
     return GateFacts(
         person_id=person_id,
         epoch=epoch,
         frozen=frozen_at is not None,
         authenticators=tuple(
-            AuthenticatorFact(row[3], moment(row[4]), moment(row[5]), row[6] is not None)
+            AuthenticatorFact(row[4], moment(row[5]), moment(row[6]), row[7] is not None, row[8])
             for row in rows
-            if row[3] is not None
+            if row[4] is not None
         ),
-        postponements=_postponements([(row[7], moment(row[8])) for row in rows if row[7] is not None]),
+        postponements=_postponements([(row[10], moment(row[9])) for row in rows if row[10] is not None]),
+        doubts=tuple(Doubt(row[11], moment(row[9])) for row in rows if row[11] is not None),
+        seen_at=None if seen_at is None else moment(seen_at),
     )
 
 

@@ -36,6 +36,8 @@ class PersonRow(Base):
     created_at: Mapped[dt.datetime]
     registered_at: Mapped[dt.datetime | None]
     frozen_at: Mapped[dt.datetime | None]
+    seen_at: Mapped[dt.datetime | None]
+    directory_digest: Mapped[str | None] = mapped_column(String(64))
 
 
 class AuthenticatorRow(Base):
@@ -59,6 +61,7 @@ class AuthenticatorRow(Base):
     trusted_from: Mapped[dt.datetime]
     suspended_at: Mapped[dt.datetime | None]
     last_step: Mapped[int | None] = mapped_column(RowNumber)
+    confirmed_version: Mapped[int]
 
 
 class TargetStateRow(Base):
@@ -82,6 +85,16 @@ class PostponementRow(Base):
     at: Mapped[dt.datetime]
 
 
+class DoubtRow(Base):
+    """One reason to ask somebody whether what is registered still is right."""
+
+    __tablename__ = "doubts"
+
+    person_id: Mapped[str] = mapped_column(ForeignKey("people.id", ondelete="CASCADE"), primary_key=True)
+    why: Mapped[str] = mapped_column(String(20), primary_key=True)
+    at: Mapped[dt.datetime]
+
+
 class PolicyRow(Base):
     """One version of the policy document; never changed."""
 
@@ -91,6 +104,18 @@ class PolicyRow(Base):
     document: Mapped[dict[str, Any]] = mapped_column(Document)
     author: Mapped[str] = mapped_column(String(200))
     stored_at: Mapped[dt.datetime]
+
+
+class ProposalRow(Base):
+    """A version of the policy document that waits for a second person (S23)."""
+
+    __tablename__ = "policy_proposals"
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    document: Mapped[dict[str, Any]] = mapped_column(Document)
+    author: Mapped[str] = mapped_column(String(200))
+    base: Mapped[int]
+    proposed_at: Mapped[dt.datetime]
 
 
 class AuditRow(Base):

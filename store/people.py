@@ -1,15 +1,17 @@
 """People: one lasting record for each subject of each source."""
 
 import datetime as dt
+import enum
 import hashlib
 import uuid
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from store.columns import first_of, insert_new
-from store.models import PersonRow, PostponementRow
+from store.models import DoubtRow, PersonRow, PostponementRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,10 @@ class Person:
     """When the first authenticator was bound."""
     frozen_at: dt.datetime | None
     """Since when recovery is frozen ("this was not me"); None where it is not."""
+    seen_at: dt.datetime | None = None
+    """When the gate last let them go as covered, to about a day; None where no rule asks about absence."""
+    directory_digest: str | None = field(default=None, repr=False)
+    """What the directory last said of their addresses, as a keyed digest; None before it was compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,26 @@ class Postponements:
     def includes(self, session_id: str) -> bool:
         """Tell whether it was put off in this IdP session; never for a sign-in without a session id."""
         return bool(session_id) and session_digest(session_id) in self.sessions
+
+
+class Evidence(enum.StrEnum):
+    """What makes us ask whether everything registered still is right, however lately somebody said so."""
+
+    ASKED = "asked"
+    """An operator asked for it."""
+    UNDELIVERABLE = "undeliverable"
+    """A code could not be delivered to what is registered."""
+    DIRECTORY = "directory"
+    """The directory says something else of the person's addresses than it did."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Since when what was confirmed earlier is in doubt, and why."""
+
+    why: str
+    """An `Evidence`."""
+    at: dt.datetime
 
 
 def session_digest(session_id: str) -> str:
@@ -115,6 +141,34 @@ class People:
         """Forget them: registration is complete."""
         self._session.execute(delete(PostponementRow).where(PostponementRow.person_id == person_id))
 
+    def doubt(self, person_id: str, why: Evidence, *, now: dt.datetime) -> None:
+        """Put what was confirmed so far in doubt.
+
+        Running attempts go on: what is in doubt proves as much as before.
+        """
+        values = {"person_id": person_id, "why": why.value, "at": now}
+        if not insert_new(self._session, DoubtRow.__table__, values):  # type: ignore[arg-type]
+            which = (DoubtRow.person_id == person_id) & (DoubtRow.why == why.value)
+            self._session.execute(update(DoubtRow).where(which).values(at=now))
+
+    def doubts(self, person_id: str) -> tuple[Doubt, ...]:
+        """Return every reason for doubt, settled ones too: what was confirmed since is not in doubt."""
+        rows = self._session.execute(
+            select(DoubtRow.why, DoubtRow.at).where(DoubtRow.person_id == person_id).order_by(DoubtRow.why)
+        )
+        return tuple(Doubt(row.why, row.at) for row in rows)
+
+    def seen(self, moments: Mapping[str, dt.datetime]) -> None:
+        """Note when people were last let go by the gate; an earlier moment never replaces a later one."""
+        for person_id, at in moments.items():
+            earlier = PersonRow.seen_at.is_(None) | (PersonRow.seen_at < at)
+            which = (PersonRow.id == person_id) & earlier
+            self._session.execute(update(PersonRow).where(which).values(seen_at=at))
+
+    def note_directory(self, person_id: str, digest: str) -> None:
+        """Remember what the directory says of somebody, as a keyed digest."""
+        self._change(person_id, directory_digest=digest)
+
     def bump_epoch(self, person_id: str) -> None:
         """Void what was said of the person so far, such as "satisfied" cookies (S12)."""
         self._change(person_id, epoch=PersonRow.epoch + 1)
@@ -147,4 +201,6 @@ def _person(row: PersonRow) -> Person:
         created_at=row.created_at,
         registered_at=row.registered_at,
         frozen_at=row.frozen_at,
+        seen_at=row.seen_at,
+        directory_digest=row.directory_digest,
     )

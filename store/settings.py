@@ -27,6 +27,9 @@ class RedisSettings(Section):
     otherwise `redis://host:6379/0`, `rediss://…` or `unix:///path`."""
     directory: Path = Path("/var/lib/sparekey/valkey")
     """Where the embedded one keeps its socket and append-only file; made with mode 0700."""
+    agents_url: str = ""
+    """A Redis or Valkey of their own for writeback agents that connect to one; the gateway's when empty. An
+    agent in the wrong hands can fill the one that it reaches: give it this one, with a `maxmemory`."""
 
 
 class VaultSettings(Section):

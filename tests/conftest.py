@@ -9,11 +9,16 @@ import pytest
 pytest.register_assert_rewrite("tests.servers")
 
 pytest_plugins = [
+    "tests.servers.authlib_client",
     "tests.servers.browser",
     "tests.servers.certificates",
     "tests.servers.ds389",
     "tests.servers.keycloak",
+    "tests.servers.lemonldap",
+    "tests.servers.mellon",
     "tests.servers.nginx",
+    "tests.servers.oidc_provider",
+    "tests.servers.openid_client",
     "tests.servers.phone_provider",
     "tests.servers.postgres",
     "tests.servers.range_service",

@@ -15,6 +15,7 @@ from store.counters import Counters, Limit
 
 _MINUTE = dt.timedelta(minutes=1)
 _HOUR = dt.timedelta(hours=1)
+_DAY = dt.timedelta(days=1)
 _BLOCK_REFUSED_AFTER = 100
 """Times the limit at which work gets harder: nobody reaches it without spending a core on it."""
 _ALL_REFUSED_AFTER = 10
@@ -176,6 +177,22 @@ class Throttle:
             limits.append(self._answers(f"person:{besides}", now, times=_DEVICES))
         return self._counters.hit(limits, now=now).allowed
 
+    def unlock(self, person: str, now: dt.datetime) -> None:
+        """Count one lock that is about to be ended; nothing but a day gives it back.
+
+        Raises:
+            TooManyAttempts: This person's were ended too often today.
+        """
+        self._require([Limit(f"unlocks:{person}", self._limits.unlocks_per_day, _DAY)], now)
+
+    def finding(self, attempt_id: str, now: dt.datetime) -> None:
+        """Count one candidate password that is judged while it is typed.
+
+        Raises:
+            TooManyAttempts: This attempt asked too often within a minute.
+        """
+        self._require([Limit(f"findings:{attempt_id}", self._limits.findings_per_minute, _MINUTE)], now)
+
     def right(self, who: str, person: str, now: dt.datetime, *, besides: str = "") -> None:
         """Give an answer back to whatever it was counted for: it was right."""
         # The name last: as long as it refuses, nobody whose answer is right is disbelieved in silence.
@@ -203,6 +220,7 @@ class Throttle:
             persons: What silent limits count.
             purposes: Of codes.
         """
+        self._counters.forget([f"unlocks:{person}" for person in persons])
         for purpose in purposes:
             self.succeeded(names, persons, purpose)
             self._counters.forget([f"pause:{purpose}:{name}" for name in names])

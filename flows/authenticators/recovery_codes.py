@@ -141,7 +141,12 @@ def _use(transaction: Transaction, authenticator: Authenticator, digest: str, *,
 
 def new_codes() -> tuple[str, ...]:
     """Return ten codes like `K7QM4-W2XP9-DT3AB`."""
-    return tuple("-".join(_group() for _ in range(_GROUPS)) for _ in range(CODES))
+    return tuple(new_code() for _ in range(CODES))
+
+
+def new_code() -> str:
+    """Return one such code."""
+    return "-".join(_group() for _ in range(_GROUPS))
 
 
 def _group() -> str:

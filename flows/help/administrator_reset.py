@@ -188,23 +188,30 @@ class AdministratorReset:
             raise OutcomeIsUnknown from error
 
     def _written(self, identity: Identity, author: str, reference: str, now: dt.datetime) -> int | None:
-        """Void what was proved before, end sessions, and tell the person."""
-        reached = self._recipient(identity, now)
-        with self._database.transaction() as transaction:
-            transaction.people.bump_epoch(reached.person_id)
-        self._record(AuditAction.HELP_PASSWORD_WRITTEN, reached.person_id, reference, now, author=author)
+        """Void what was proved before, end sessions, and tell the person; none of it undoes the write."""
+        _tried(lambda: self._void(identity, author, reference, now))
         left = _tried(lambda: self._sessions.end_all(identity.subject))
         if left is None or left > 0:
             body = {"source": identity.subject.source, "id": identity.subject.id}
             _tried(lambda: self._jobs.enqueue(END_SESSIONS, body))
-        link = self._stops.link(Stop(reached.person_id, now, reference))
+        _tried(lambda: self._tell(identity, reference, now))
+        return left
+
+    def _void(self, identity: Identity, author: str, reference: str, now: dt.datetime) -> None:
+        with self._database.transaction() as transaction:
+            person = transaction.people.ensure(identity.subject.source, identity.subject.id, now=now)
+            transaction.people.bump_epoch(person.id)
+        self._record(AuditAction.HELP_PASSWORD_WRITTEN, person.id, reference, now, author=author)
+
+    def _tell(self, identity: Identity, reference: str, now: dt.datetime) -> None:
+        reached = self._recipient(identity, now)
+        link = self._stops.link(Stop(reached.person_id, now, reference, is_temporary=True))
         draft = self._letters.in_language(reached.locale).temporary_password_set(
             name=reached.name, at=now, stop_link=link, reference=reference
         )
         for address in reached.addresses:
             message = draft.to(address, MessageKind.NOTICE, reference)
             self._dispatch.post(message, person_id=reached.person_id)
-        return left
 
     def _recipient(self, identity: Identity, now: dt.datetime) -> Recipient:
         with self._database.transaction() as transaction:
@@ -217,9 +224,11 @@ class AdministratorReset:
     ) -> None:
         cause = type(error).__name__
         _log.error("administrator_reset_not_done", reference=reference, cause=cause)
+        _tried(lambda: self._record_refused(identity, reference, now, author=author, cause=cause))
+
+    def _record_refused(self, identity: Identity, reference: str, now: dt.datetime, **detail: str) -> None:
         person_id = self._recipient(identity, now).person_id
-        action = AuditAction.HELP_PASSWORD_REFUSED
-        self._record(action, person_id, reference, now, author=author, cause=cause)
+        self._record(AuditAction.HELP_PASSWORD_REFUSED, person_id, reference, now, **detail)
 
     def _record(
         self, action: AuditAction, person_id: str, reference: str, now: dt.datetime, **detail: str

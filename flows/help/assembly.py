@@ -12,11 +12,13 @@ from flows.help.forgotten_name import JOB as NAME_JOB
 from flows.help.forgotten_name import ForgottenName, ForgottenNameJobs
 from flows.help.helpdesk_codes import HelpdeskCodes, IssuedCodes
 from flows.help.invitation import Invitations
+from flows.help.registration_codes import RegistrationCodes
 from flows.help.requests import Requests
 from flows.messaging.dispatch import Dispatch
 from flows.notices.notifications import Stops
 from flows.passwords.rules import PasswordRules
 from flows.recovery.eligibility import Eligibility
+from flows.registering.handed_out import HandedOutCodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class Help:
     administrator_reset: AdministratorReset
     invitations: Invitations
     helpdesk_codes: HelpdeskCodes
+    registration_codes: RegistrationCodes
 
 
 def assemble_help(ground: Ground, eligibility: Eligibility) -> Help:
@@ -45,6 +48,7 @@ def assemble_help(ground: Ground, eligibility: Eligibility) -> Help:
         throttle=throttle,
         dispatch=dispatch,
         letters=letters,
+        default_region=ground.messages.default_region,
         clock=ground.clock,
     )
     contacts = ContactJobs(
@@ -83,4 +87,26 @@ def assemble_help(ground: Ground, eligibility: Eligibility) -> Help:
         eligibility=eligibility,
         issued=IssuedCodes(ground.expiring),
     )
-    return Help(ForgottenName(requests), Contact(requests), administrator_reset, invitations, codes)
+    registration_codes = RegistrationCodes(
+        database=database,
+        directory=ground.directory,
+        policies=ground.policies,
+        eligibility=eligibility,
+        codes=HandedOutCodes(ground.expiring),
+        stops=Stops(ground.expiring, ground.portal),
+        dispatch=dispatch,
+        letters=letters,
+    )
+    return Help(
+        ForgottenName(
+            requests,
+            policies=ground.policies,
+            default_region=ground.messages.default_region,
+            has_texts=bool(ground.channels.get("sms")),
+        ),
+        Contact(requests),
+        administrator_reset,
+        invitations,
+        codes,
+        registration_codes,
+    )

@@ -1,7 +1,7 @@
-"""The forgotten name: somebody types a registered address, and the name to sign in with is mailed there.
+"""The forgotten name: somebody types a registered address or number, and the name to sign in with goes there.
 
 It goes to the address as it was registered, never to the one that was typed, and in one message for all
-who share the mailbox: whoever reads one of them reads the others.
+who share it: whoever reads one of them reads the others.
 """
 
 import datetime as dt
@@ -11,9 +11,11 @@ from typing import Any
 
 import structlog
 
+from enforcement.policy import Policy
 from flows.abuse.throttle import Throttle
-from flows.authenticators import email_address
-from flows.errors import UnusableAddress
+from flows.authenticators import email_address, phone_number
+from flows.authenticators.phone_number import Number
+from flows.errors import UnusableAddress, UnusableNumber
 from flows.help.requests import Requests, Sort, Stranger, asked_of
 from flows.messaging.dispatch import Dispatch
 from flows.messaging.letters import Letters
@@ -32,23 +34,38 @@ _UNTELLABLE = frozenset('<>"/\\')
 _log = structlog.get_logger(__name__)
 
 
-def _mailbox(typed: str) -> str:
-    """Return what limits count: the mailbox, so that a part after a plus sign earns no budget of its own."""
-    return email_address.mailbox(normalised(typed))
-
-
-SORT = Sort(purpose=PURPOSE, job=JOB, asked=AuditAction.NAME_ASKED, typed=_mailbox)
-
-
 class ForgottenName:
     """What the pages call."""
 
-    def __init__(self, requests: Requests) -> None:
+    def __init__(
+        self, requests: Requests, *, policies: Callable[[], Policy], default_region: str, has_texts: bool
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            policies: Returns the policy in force.
+            default_region: See `MessagesSettings.default_region`.
+            has_texts: Whether text messages can leave.
+        """
         self._requests = requests
+        self._region = default_region
+        self._policies = policies
+        self._has_texts = has_texts
+        self._sort = Sort(purpose=PURPOSE, job=JOB, asked=AuditAction.NAME_ASKED, typed=self._counted)
+
+    @property
+    def takes_numbers(self) -> bool:
+        """Whether anybody could have registered a number that a name can be sent to."""
+        return self._has_texts and "mobile_phone" in self._policies().kinds
 
     def ask(self, address: str, stranger: Stranger, *, now: dt.datetime) -> str:
-        """Ask for the names that belong to an address; raises and returns as `Requests.take`."""
-        return self._requests.take(SORT, address, stranger, now=now)
+        """Ask for the names that belong to an address or number; raises and returns as `Requests.take`."""
+        return self._requests.take(self._sort, address, stranger, now=now)
+
+    def _counted(self, typed: str) -> str:
+        """Return what limits count, so that no other way of writing earns a budget of its own."""
+        number = _number(typed, self._region)
+        return str(number) if number else email_address.mailbox(normalised(typed))
 
 
 class ForgottenNameJobs:
@@ -63,8 +80,10 @@ class ForgottenNameJobs:
         throttle: Throttle,
         dispatch: Dispatch,
         letters: Letters,
+        default_region: str,
         clock: Callable[[], dt.datetime],
     ) -> None:
+        self._region = default_region
         self._database = database
         self._directory = directory
         self._vault = vault
@@ -74,7 +93,7 @@ class ForgottenNameJobs:
         self._clock = clock
 
     def send(self, body: Mapping[str, Any]) -> None:
-        """Mail the names that belong to an address, if any do; an error means: again later."""
+        """Send the names that belong to an address or number, if any do; an error means: again later."""
         found = self._registered(body["typed"])
         people = [(each, identity) for each in found if (identity := self._identity(each))]
         # Security: an alias of the mailbox shares the silent budget of whoever is behind it (S5).
@@ -86,18 +105,17 @@ class ForgottenNameJobs:
             tellable(identity for _, identity in people), asked=asked, reference=reference
         )
         addressed = people[0][0]
-        message = draft.to(addressed.secret.decode(), MessageKind.NAME, reference)
+        channel = "email" if addressed.kind == "email" else "sms"
+        message = draft.to(addressed.secret.decode(), MessageKind.NAME, reference, channel=channel)
         self._dispatch.post(message, person_id=addressed.person_id)
 
     def _registered(self, typed: str) -> tuple[Authenticator, ...]:
-        """Return one usable authenticator for each person who registered this mailbox."""
-        try:
-            address = email_address.parse(typed)
-        except UnusableAddress:
+        """Return one usable authenticator for each person who registered this mailbox or mobile number."""
+        now, (kind, lookups) = self._clock(), self._lookups(typed)
+        if not lookups:
             return ()
-        now, lookups = self._clock(), email_address.lookups(self._vault, address)
         with self._database.reading() as transaction:
-            sharing = transaction.authenticators.sharing("email", lookups, limit=MOST_NAMES)
+            sharing = transaction.authenticators.sharing(kind, lookups, limit=MOST_NAMES)
             frozen = {
                 each.person_id
                 for each in sharing
@@ -106,10 +124,28 @@ class ForgottenNameJobs:
         usable = [each for each in sharing if each.usable(now) and each.person_id not in frozen]
         return tuple({each.person_id: each for each in reversed(usable)}.values())
 
+    def _lookups(self, typed: str) -> tuple[str, tuple[str, ...]]:
+        """Return which kind was typed, and by which digests whoever registered it is found."""
+        if number := _number(typed, self._region):
+            return "mobile_phone", phone_number.lookups(self._vault, number)
+        try:
+            return "email", email_address.lookups(self._vault, email_address.parse(typed))
+        except UnusableAddress:
+            return "email", ()
+
     def _identity(self, authenticator: Authenticator) -> Identity | None:
         with self._database.reading() as transaction:
             person = transaction.people.get(authenticator.person_id)
         return self._directory.get(Subject(person.source, person.subject)) if person else None
+
+
+def _number(typed: str, region: str) -> Number | None:
+    """Return the number that was typed, if it is one that text messages go to."""
+    try:
+        number = phone_number.parse(typed, region)
+    except UnusableNumber:
+        return None
+    return None if number.extension else number
 
 
 def tellable(identities: Iterable[Identity]) -> tuple[str, ...]:

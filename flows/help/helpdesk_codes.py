@@ -16,6 +16,7 @@ from enforcement.policy import Policy, Purpose
 from flows import verification_code
 from flows.errors import HelpRefused, Unavailable
 from flows.recovery.eligibility import Eligibility
+from flows.situations import situation_of
 from idp_plugin.base import Directory, Identity
 from idp_plugin.errors import IdpError
 from store.audit import AuditAction
@@ -136,7 +137,7 @@ class HelpdeskCodes:
         return identity
 
     def _require_allowed(self, identity: Identity, purpose: Purpose) -> None:
-        rule = self._policies().rule_for(groups=identity.groups, roles=identity.roles)
+        rule = self._policies().rule_for(situation_of(identity))
         if rule is None or NAME not in rule.proving_kinds(purpose):
             raise HelpRefused("not_covered")
 

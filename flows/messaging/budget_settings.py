@@ -18,6 +18,9 @@ class ChannelBudgetSettings(Section):
     """Messages of everybody together, notices too; 0 for any number."""
     messages_per_day: int = Field(default=1000, ge=0, le=10_000_000)
     """The same for 24 hours."""
+    messages_per_range: int = Field(default=20, ge=0, le=1_000_000)
+    """Messages an hour to numbers that differ in their last three digits alone; 0 for any number. Whoever is
+    paid for messages to numbers of his own owns whole ranges; so may your company's telephones, though."""
     money_per_hour: float = Field(default=20, ge=0, le=1_000_000)
     """What messages may cost in an hour, in the currency that the prices are in; 0 for any amount."""
     money_per_day: float = Field(default=60, ge=0, le=1_000_000)

@@ -5,7 +5,7 @@ of it (S5). Channels are known by name; one without settings of its own has no b
 """
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from typing import Literal
@@ -37,6 +37,8 @@ _DAY = dt.timedelta(days=1)
 _SHORT = dt.timedelta(minutes=10)
 _USUAL = dt.timedelta(days=7)
 _UNBOUNDED = 1 << 52
+_RANGE_DIGITS = 3
+"""Numbers that differ in their last digits alone are one range: whoever is paid for messages owns ranges."""
 _PARTS_OF_MONEY = 10_000
 """Amounts are counted in these parts of the currency's unit."""
 _log = structlog.get_logger(__name__)
@@ -52,10 +54,27 @@ class _Rates:
     """In ten minutes of the week before, on average."""
 
 
+def _tell_nobody(_channel: str, _count: int, _now: dt.datetime) -> None:
+    """Leave it at the audit and the log."""
+
+
 class Budgets:
     """The budgets of every channel; each message is one atomic operation."""
 
-    def __init__(self, *, database: Database, expiring: Expiring, settings: BudgetsSettings) -> None:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        expiring: Expiring,
+        settings: BudgetsSettings,
+        on_spike: Callable[[str, int, dt.datetime], None] = _tell_nobody,
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            on_spike: Told the channel, how many messages left in ten minutes, and when; once an hour.
+        """
+        self._on_spike = on_spike
         self._database = database
         self._expiring = expiring
         self._spending = Spending(expiring)
@@ -129,6 +148,7 @@ class Budgets:
                 now=now,
                 detail={"channel": channel, "recent": rates.recent, "usual": round(rates.usual)},
             )
+        self._on_spike(channel, rates.recent, now)
 
     def _rates(self, channel: str, now: dt.datetime) -> _Rates:
         recent = self._spending.spent(f"short:{channel}", _SHORT, now=now)
@@ -145,6 +165,9 @@ def _budgets(channel: str, rules: ChannelBudgetSettings | MailBudgetSettings, to
         if most:
             found.append(Budget(f"messages:{channel}:{window}", 1, most, window))
     if isinstance(rules, ChannelBudgetSettings):
+        if rules.messages_per_range:
+            block = f"range:{channel}:{to.partition(';')[0][:-_RANGE_DIGITS]}"
+            found.append(Budget(block, 1, rules.messages_per_range, _HOUR))
         price = _parts(_price(rules, to))
         for amount, window in ((rules.money_per_hour, _HOUR), (rules.money_per_day, _DAY)):
             if amount:

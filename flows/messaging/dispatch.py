@@ -12,6 +12,7 @@ from flows.errors import MessageNotSent
 from flows.messaging.budgets import Budgets, Refusal
 from flows.messaging.message import Channel, Message, MessageKind
 from flows.messaging.receipts import Receipts
+from flows.messaging.undeliverable import note_undeliverable
 from store.audit import AuditAction
 from store.database import Database
 from store.jobs import Jobs
@@ -158,6 +159,8 @@ class Dispatch:
         if error.permanent or tries >= TRIES:
             _log.error("message_not_sent", kind=posted.message.kind.value, cause=cause, tries=tries)
             self._record(posted, now, AuditAction.NOTICE_FAILED, "refused" if error.permanent else "gave_up")
+            if error.unreachable:
+                note_undeliverable(self._database, posted.person_id, posted.message.kind, now=now)
             return
         _log.warning("message_waits", kind=posted.message.kind.value, cause=cause, tries=tries)
         again = replace(posted, tries=tries)

@@ -2,9 +2,19 @@
 
 import datetime as dt
 from collections.abc import Sequence
+from itertools import accumulate
 
 from flows.messaging.asked import Asked
 from flows.messaging.render import Draft, Render, plain_name
+
+_LONGEST_NAMES = 300
+"""Letters of names in a text message, which is paid by its length."""
+
+
+def _fitting(names: Sequence[str]) -> list[str]:
+    """Return the first names, as many as fit."""
+    ends = accumulate(len(name) + len(", ") for name in names)
+    return [name for name, end in zip(names, ends, strict=True) if end <= _LONGEST_NAMES]
 
 
 class Letters(Render):
@@ -35,6 +45,20 @@ class Letters(Render):
                 _("If that was not you, do nothing: only this mailbox got the name, and nothing changes."),
                 self._reference(reference),
             ),
+            short=self._name_in_short(names),
+            locale=self._locale,
+        )
+
+    def _name_in_short(self, names: Sequence[str]) -> str:
+        """Return the same for a text message; with the first names alone, where it would become too long."""
+        _ = self._translate
+        told = ", ".join(_fitting(names))
+        if not told:
+            return _(
+                "The name cannot be told in a message. Please ask your helpdesk at {organisation}."
+            ).format(organisation=self._organisation)
+        return _("Your name for signing in at {organisation}: {names}").format(
+            organisation=self._organisation, names=told
         )
 
     def help_asked(
@@ -107,6 +131,27 @@ class Letters(Render):
             ),
         )
 
+    def registration_code_issued(
+        self, *, name: str, at: dt.datetime, stop_link: str, reference: str
+    ) -> Draft:
+        """Return the notice that somebody was handed a registration code."""
+        _ = self._translate
+        return Draft(
+            _("A code to register was handed out for you at {organisation}").format(
+                organisation=self._organisation
+            ),
+            (
+                *self._greeting(name),
+                _(
+                    "On {when} your helpdesk made a code for your account. Whoever is signed in as you and "
+                    "types it can change how you get back in, and the change counts at once."
+                ).format(when=self._when(at)),
+                _("If you asked for that, there is nothing to do."),
+                *self._stop(stop_link),
+                self._reference(reference),
+            ),
+        )
+
     def administrators_password(self, *, name: str, at: dt.datetime, reference: str) -> Draft:
         """Return the alarm to the other administrators that one's own password was set anew."""
         _ = self._translate
@@ -135,6 +180,45 @@ class Letters(Render):
                     "was ended; nothing was deleted. Make sure whom you talk to before you lift the stop."
                 ),
                 self._reference(reference),
+            ),
+        )
+
+    def messages_spiked(self, *, channel: str, count: str, at: dt.datetime) -> Draft:
+        """Return the alarm that far more messages leave by a channel than usual."""
+        _ = self._translate
+        name = {"sms": _("text messages"), "voice": _("calls")}.get(channel) or _("mails")
+        return Draft(
+            _("Far more {messages} than usual leave for {organisation}").format(
+                messages=name, organisation=self._organisation
+            ),
+            (
+                _("In the ten minutes before {when}, {count} {messages} left.").format(
+                    when=self._when(at), count=count, messages=name
+                ),
+                _(
+                    "Somebody may be having codes sent at your cost, or be trying to use up what others "
+                    "need. Budgets hold: look at the audit for where they go, and block a country or the "
+                    "beginning of the numbers where they belong to nobody of yours."
+                ),
+            ),
+        )
+
+    def policy_weaker(self, *, number: str, author: str, weaker: str, at: dt.datetime) -> Draft:
+        """Return the alarm that a weaker version of the policy waits for a second person."""
+        _ = self._translate
+        return Draft(
+            _("A weaker policy waits for approval at {organisation}").format(organisation=self._organisation),
+            (
+                _(
+                    "On {when} a version of the policy was proposed that asks for less, or protects less, "
+                    "than the one in force. It is not in force."
+                ).format(when=self._when(at)),
+                _("Proposed by: {author}").format(author=author or _("nobody known; found in the file")),
+                _("Weaker in: {weaker}").format(weaker=weaker),
+                _(
+                    "A second person can approve or reject it: sparekey policy approve {number}, sparekey "
+                    "policy reject {number}."
+                ).format(number=number),
             ),
         )
 

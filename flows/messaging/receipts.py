@@ -5,7 +5,8 @@ import enum
 import json
 from collections.abc import Callable
 
-from flows.messaging.message import Handed
+from flows.messaging.message import Handed, MessageKind
+from flows.messaging.undeliverable import note_undeliverable
 from store.audit import AuditAction
 from store.database import Database
 from store.expiring import Expiring
@@ -70,6 +71,9 @@ class Receipts:
                 reference=known["reference"],
                 detail={"channel": known["channel"], "kind": known["kind"], "provider": handed.provider},
             )
+        # A call that nobody answered says nothing of its number.
+        if state is DeliveryState.FAILED and known["channel"] != "voice":
+            note_undeliverable(self._database, known["person"], MessageKind(known["kind"]), now=self._clock())
 
 
 def _key(handed: Handed) -> str:

@@ -131,7 +131,7 @@ class Smpp:
                 self._react(link, unit)
             elif unit.is_error() or unit.command == "generic_nack":
                 _log.warning("smpp_message_refused", status=int(unit.status))
-                raise MessageNotSent(permanent=int(unit.status) in _NEVER)
+                raise MessageNotSent(unreachable=int(unit.status) in _NEVER)
             else:
                 return _text(unit.message_id)
         raise LinkBroken

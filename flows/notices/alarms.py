@@ -10,6 +10,7 @@ import structlog
 from flows.messaging.dispatch import Dispatch
 from flows.messaging.letters import Letters
 from flows.messaging.message import MessageKind
+from flows.messaging.render import Draft
 from flows.notices.administrators import Administrators
 from idp_plugin.base import Directory, Identity, Subject
 from store.jobs import Jobs
@@ -25,6 +26,19 @@ class Event(enum.StrEnum):
     """A person said "this was not me"."""
     ADMINISTRATORS_PASSWORD = "administrators_password"  # noqa: S105 - an event's name
     """The password of somebody with special rights was set anew."""
+    MESSAGES_SPIKED = "messages_spiked"
+    """Far more messages leave than usual."""
+    POLICY_WEAKER = "policy_weaker"
+    """A weaker version of the policy waits for a second person (S23)."""
+
+
+def alarm_everybody(jobs: Jobs, event: Event, *, now: dt.datetime, facts: Mapping[str, str]) -> None:
+    """Have all administrators told of an event that is about nobody in particular.
+
+    Args:
+        facts: What `Alarms.post` puts into the sentences of this event.
+    """
+    jobs.enqueue(JOB, {"event": event.value, "at": now.isoformat(), "reference": "", "facts": dict(facts)})
 
 
 class Alarms:
@@ -58,21 +72,30 @@ class Alarms:
 
     def post(self, body: Mapping[str, Any]) -> None:
         """Run the job; an error means: again later."""
-        subject, reference = Subject(body["source"], body["id"]), body["reference"]
-        identity = self._directory.get(subject)
+        subject, reference = _subject(body), body["reference"]
         receivers = self._administrators.for_alarms(but=subject)
         if not receivers:
             _log.error("nobody_alarmed", reference=reference, alarm=body["event"])
-        letters, at = self._letters.in_language(""), dt.datetime.fromisoformat(body["at"])
-        name = _name(identity)
-        match Event(body["event"]):
-            case Event.RECOVERY_STOPPED:
-                draft = letters.recovery_stopped(name=name, at=at, reference=reference)
-            case Event.ADMINISTRATORS_PASSWORD:
-                draft = letters.administrators_password(name=name, at=at, reference=reference)
+        draft = self._draft(body, self._name(subject))
         for receiver in receivers:
             self._dispatch.post(draft.to(receiver, MessageKind.ALARM, reference), person_id=None)
 
+    def _draft(self, body: Mapping[str, Any], name: str) -> Draft:
+        letters, at = self._letters.in_language(""), dt.datetime.fromisoformat(body["at"])
+        match Event(body["event"]):
+            case Event.RECOVERY_STOPPED:
+                return letters.recovery_stopped(name=name, at=at, reference=body["reference"])
+            case Event.ADMINISTRATORS_PASSWORD:
+                return letters.administrators_password(name=name, at=at, reference=body["reference"])
+            case Event.MESSAGES_SPIKED:
+                return letters.messages_spiked(at=at, **body["facts"])
+            case Event.POLICY_WEAKER:
+                return letters.policy_weaker(at=at, **body["facts"])
 
-def _name(identity: Identity | None) -> str:
-    return f"{identity.display_name} {identity.username}" if identity else ""
+    def _name(self, subject: Subject | None) -> str:
+        identity = self._directory.get(subject) if subject else None
+        return f"{identity.display_name} {identity.username}" if identity else ""
+
+
+def _subject(body: Mapping[str, Any]) -> Subject | None:
+    return Subject(body["source"], body["id"]) if "id" in body else None

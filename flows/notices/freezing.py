@@ -1,25 +1,56 @@
-"""What "this was not me" does: recovery is frozen and nothing is deleted (S23); an operator lifts it."""
+"""What "this was not me" does: recovery is frozen and nothing is deleted (S23); an operator lifts it.
+
+Where the notice told of a temporary password, which others know, that password is made useless: one that
+nobody knows takes its place. Once somebody has chosen another password, it stays: it may be the owner's.
+"""
 
 import datetime as dt
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import structlog
 
 from flows.notices.alarms import Alarms, Event
 from flows.notices.notifications import Stop, Stops
-from idp_plugin.base import IdpSessions, Subject
+from idp_plugin.base import (
+    ChangeForcer,
+    Directory,
+    IdpSessions,
+    PasswordState,
+    PasswordWriter,
+    Subject,
+)
 from idp_plugin.errors import IdpError
 from store.audit import AuditAction
 from store.database import Database
 from store.errors import StoreUnavailable
+from store.jobs import Jobs
 
+VOID_PASSWORD = "stop.void_password"  # noqa: S105 - a job's name
+_EVERY_CLASS = "aA1-"
+"""Added to chance, because directories ask for letters and digits of every sort."""
 _log = structlog.get_logger(__name__)
 
 
 class Freezing:
     """Freezes by a reference from a notice, unfreezes by an operator."""
 
-    def __init__(self, *, database: Database, stops: Stops, sessions: IdpSessions, alarms: Alarms) -> None:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        jobs: Jobs,
+        directory: Directory,
+        writer: PasswordWriter,
+        stops: Stops,
+        sessions: IdpSessions,
+        alarms: Alarms,
+    ) -> None:
         self._database = database
+        self._jobs = jobs
+        self._directory = directory
+        self._writer = writer
         self._stops = stops
         self._sessions = sessions
         self._alarms = alarms
@@ -31,6 +62,8 @@ class Freezing:
     def stop(self, reference: str, *, now: dt.datetime) -> bool:
         """Freeze, suspend what was bound since the notice's event, end every session, alarm administrators.
 
+        A temporary password that the notice told of is made useless by the queue.
+
         Every attempt that runs ends with it: the person's epoch grows.
 
         Returns:
@@ -40,6 +73,9 @@ class Freezing:
         subject = self._freeze(stop, now) if stop else None
         if stop is None or subject is None:
             return False
+        if stop.is_temporary:
+            body = {"source": subject.source, "id": subject.id, "reference": stop.reference}
+            _tried("password_not_voided", lambda: self._jobs.enqueue(VOID_PASSWORD, body))
         self._alarm(subject, stop.reference, now)
         try:
             self._sessions.end_all(subject)
@@ -47,12 +83,22 @@ class Freezing:
             _log.error("sessions_not_ended", cause=type(error).__name__)
         return True
 
+    def void_password(self, body: Mapping[str, Any]) -> None:
+        """Run the job: write a password that nobody knows over a temporary one; an error means: once more."""
+        identity = self._directory.get(Subject(body["source"], body["id"]))
+        if identity is None or identity.password_state is not PasswordState.MUST_CHANGE:
+            return
+        self._writer.set_password(identity.account, secrets.token_urlsafe(24) + _EVERY_CLASS)
+        if isinstance(self._writer, ChangeForcer):
+            self._writer.require_change(identity.account)
+        _log.warning("temporary_password_voided", reference=body["reference"])
+
     def _alarm(self, subject: Subject, reference: str, now: dt.datetime) -> None:
-        try:
-            self._alarms.raise_for(Event.RECOVERY_STOPPED, subject, now=now, reference=reference)
-        except StoreUnavailable as error:
-            # It is frozen; that nobody could be told of it hides nothing.
-            _log.error("alarm_not_raised", cause=type(error).__name__)
+        # It is frozen; that nobody could be told of it hides nothing.
+        _tried(
+            "alarm_not_raised",
+            lambda: self._alarms.raise_for(Event.RECOVERY_STOPPED, subject, now=now, reference=reference),
+        )
 
     def _freeze(self, stop: Stop, now: dt.datetime) -> Subject | None:
         with self._database.transaction() as transaction:
@@ -74,6 +120,13 @@ class Freezing:
                 AuditAction.RECOVERY_FROZEN, now=now, person_id=person.id, reference=stop.reference
             )
         return Subject(person.source, person.subject)
+
+
+def _tried(failure: str, function: Callable[[], None]) -> None:
+    try:
+        function()
+    except StoreUnavailable as error:
+        _log.error(failure, cause=type(error).__name__)
 
 
 def unfreeze(database: Database, subject: Subject, *, author: str, now: dt.datetime) -> bool:

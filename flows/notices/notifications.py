@@ -30,6 +30,8 @@ class Stop:
     since: dt.datetime
     """What was bound from then on is suspended."""
     reference: str
+    is_temporary: bool = False
+    """Whether it tells of a temporary password: somebody else knows it, so it is made useless."""
 
 
 _JSON = TypeAdapter(Stop)

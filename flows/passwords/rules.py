@@ -66,15 +66,15 @@ class PasswordRules:
             names: What it may not contain.
             capabilities: Of the directory that will be written to.
         """
-        directory = of_directory(check_directory(capabilities.rules, candidate, names))
-        return merged([*self._ours(candidate, every_name(names), capabilities), *directory])
+        return self._findings(candidate, names, capabilities, advises=True)
 
     def judge(self, candidate: str, *, names: AccountNames, capabilities: WriterCapabilities) -> Judgement:
         """Return what is said of a submitted password; may ask a service on the network, once.
 
         A password that breaks another rule is not looked up.
         """
-        wrong = broken(self.findings(candidate, names=names, capabilities=capabilities))
+        # What only advises takes most of the time, and nobody reads it any more.
+        wrong = broken(self._findings(candidate, names, capabilities, advises=False))
         if wrong or self._breaches is None:
             return Judgement(wrong)
         try:
@@ -86,6 +86,16 @@ class PasswordRules:
     def score(self, candidate: str) -> Score:
         """Return how a candidate's points against the banned terms come about."""
         return self._banned.score(candidate[: self.settings.longest])
+
+    def _findings(
+        self, candidate: str, names: AccountNames, capabilities: WriterCapabilities, *, advises: bool
+    ) -> tuple[Finding, ...]:
+        ours = [*self._ours(candidate, every_name(names), capabilities)]
+        if advises or self.settings.estimate:
+            read = candidate[: self.settings.longest]
+            ours.append(self._estimated(estimate(read, every_name(names))))
+        directory = of_directory(check_directory(capabilities.rules, candidate, names))
+        return merged([*ours, *directory])
 
     def _ours(
         self, candidate: str, names: Iterable[str], capabilities: WriterCapabilities
@@ -100,7 +110,6 @@ class PasswordRules:
         if capabilities.checks_history_on_reset:
             length = capabilities.history_length
             yield Finding("directory_in_history", None, {"count": length} if length else {})
-        yield self._estimated(estimate(read, names))
 
     def _shape(self, candidate: str, read: str, capabilities: WriterCapabilities) -> Iterable[Finding]:
         shortest = max(self.settings.shortest, capabilities.minimum_length or 0)

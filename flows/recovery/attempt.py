@@ -223,10 +223,11 @@ class Attempt:
         """Return the attempt as another browser's, given as its digest.
 
         Security: a proof counts in the browser that gave it (S15). Whoever only reads somebody's mail would
-        otherwise take over what the person has proved so far.
+        otherwise take over what the person has proved so far. What the first browser may do more than a
+        stranger's stays with it, too.
         """
         left = tuple(each for each in (*self.moved_from, self.browser) if each != browser)
-        return replace(self, browser=browser, moved_from=left, proofs=())
+        return replace(self, browser=browser, moved_from=left, device=None, proofs=())
 
     def with_proof(self, proof: Proof) -> "Attempt":
         """Return the attempt with one more proof and its challenge spent."""

@@ -12,6 +12,7 @@ from flows.authenticators.recovery_codes import is_used_up
 from flows.errors import AttemptExpired, NotPossible, Unavailable
 from flows.recovery.attempt import Attempt
 from flows.registering.binding import HANDED_OUT
+from flows.situations import situation_of
 from idp_plugin.base import Directory, Identity
 from idp_plugin.errors import IdpError
 from store.authenticators import Authenticator
@@ -184,7 +185,7 @@ class Eligibility:
         return (identity.privileged and not identity.opened) or not here <= self._opened_groups
 
     def _rule(self, identity: Identity) -> Rule | None:
-        rule = self._policies().rule_for(groups=identity.groups, roles=identity.roles)
+        rule = self._policies().rule_for(situation_of(identity))
         return rule.strengthened() if rule and self.is_privileged(identity) else rule
 
 

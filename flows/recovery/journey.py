@@ -245,6 +245,14 @@ class Journey:
         """
         return self._verify(self.read(attempt_id, browser=browser, now=now), answer, now)
 
+    def count_finding(self, attempt: Attempt, now: dt.datetime) -> None:
+        """Count one candidate password that is judged while it is typed; each costs some milliseconds.
+
+        Raises:
+            TooManyAttempts: Too often within a minute.
+        """
+        self._throttle.finding(attempt.id, now)
+
     def move(self, move: Move, answer: str, *, browser: str, now: dt.datetime) -> Attempt:
         """Check the code that came with a link, and go on in the browser that typed it (S15).
 

@@ -186,6 +186,11 @@ class PasswordWrite(LastStep):
         targets: tuple[TargetResult, ...],
     ) -> Finished:
         detail = {f"target:{each.target}": each.outcome.value for each in targets}
+        detail |= {
+            f"servers:{each.target}": f"{each.convergence.works} of {each.convergence.asked}"
+            for each in targets
+            if each.convergence
+        }
         self._afterwards("finish", claimed, lambda: self._finish(claimed, "written"))
         self._afterwards(
             "audit", claimed, lambda: self._close(claimed, self._password_audited.written, now, **detail)

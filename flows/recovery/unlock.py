@@ -11,13 +11,14 @@ from dataclasses import replace
 import structlog
 
 from enforcement.policy import Rule
+from flows.abuse.throttle import Throttle
 from flows.audited import AUDITED
-from flows.errors import NotUnlocked, OutcomeIsUnknown
+from flows.errors import NotUnlocked, OutcomeIsUnknown, TooManyAttempts
 from flows.notices.notifications import Notices
 from flows.recovery.attempt import Attempt, Lock, Locks, Outcome, Stage
 from flows.recovery.eligibility import Eligibility
 from flows.recovery.journey import Journey, Parts
-from flows.recovery.last_step import LastStep, account_of
+from flows.recovery.last_step import LastStep, account_of, person_of
 from idp_plugin.base import AccountLocks, Identity, PasswordWriter, Subject
 from idp_plugin.errors import IdpError, OutcomeUnknown
 from store.audit import AuditAction
@@ -42,6 +43,7 @@ class Unlocking(LastStep):
         writer: PasswordWriter,
         locks: AccountLocks | None,
         notices: Notices,
+        throttle: Throttle,
     ) -> None:
         """Take the parts; `locks` is None where the identity provider keeps no lock that we can end."""
         super().__init__(
@@ -56,11 +58,13 @@ class Unlocking(LastStep):
         self._writer = writer
         self._locks = locks
         self._notices = notices
+        self._throttle = throttle
 
     def run(self, attempt: Attempt, now: dt.datetime) -> Locks:
         """End the locks; raises as `Unlock.unlock`."""
         claimed = self._claim(attempt, now)
         identity, rule = self._read_again(claimed, now)
+        self._count(claimed, now)
         try:
             was_locked = self._writer.unlock(account_of(claimed))
         except OutcomeUnknown as error:
@@ -71,6 +75,15 @@ class Unlocking(LastStep):
         locks = Locks("ended" if was_locked else "none", self._at_provider(claimed))
         self._done(claimed, locks, identity, rule, now)
         return locks
+
+    def _count(self, claimed: Attempt, now: dt.datetime) -> None:
+        # Security: whoever guesses the password beside us gets new guesses by each of them.
+        try:
+            self._throttle.unlock(person_of(claimed), now)
+        except TooManyAttempts:
+            self._give_back(claimed)
+            self._record(claimed, self._audited.limit_reached, now, {"limit": "unlocks"})
+            raise
 
     def end_lock_again(self, subject: Subject) -> None:
         """Run the job: end the provider's lock once more; an error means that the queue tries again."""
@@ -149,6 +162,7 @@ class Unlock(Journey):
             NotPossible: Never with this account: an administrator closed it; the attempt is over.
             Unavailable: Nothing was changed; the attempt stays open.
             NotUnlocked: An operator must act; nothing was changed.
+            TooManyAttempts: This person's lock was ended too often today; the attempt stays open.
             OutcomeIsUnknown: The directory's lock may or may not have been ended; the attempt is over.
         """
         return self._unlocking.run(self.read(attempt_id, browser=browser, now=now), now)

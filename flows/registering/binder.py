@@ -6,7 +6,7 @@ from dataclasses import replace
 from enforcement.requirement import Facts, gap
 from flows.authenticators.base import Accepted, Kinds
 from flows.errors import AttemptExpired, NotPossible, Refused, UnusableAddress
-from flows.registering.binding import require_not_shared, require_room, trusted_from
+from flows.registering.binding import HANDED_OUT, require_not_shared, require_room, trusted_from
 from flows.registering.member import Member
 from flows.registering.pending import Question
 from flows.registering.standing import Standing
@@ -56,7 +56,14 @@ class Binder:
             for authenticator_id in voided:
                 transaction.authenticators.remove(authenticator_id)
             own = transaction.authenticators.of(standing.person.id)
-            if not gap(standing.rule, Facts.from_authenticators(own, frozen=False), now=now):
+            facts = Facts.from_authenticators(
+                own,
+                frozen=False,
+                doubts=transaction.people.doubts(standing.person.id),
+                seen_at=standing.person.seen_at,
+            )
+            # Security: as long as anything is missing or in doubt, "later" stays used up.
+            if not gap(standing.rule, facts, now=now):
                 transaction.people.clear_postponements(standing.person.id)
             _record(transaction, standing, question, added, now, replaced=bool(voided))
         return added
@@ -88,7 +95,7 @@ class Binder:
                 now=now,
                 lost_waits=self._lost_waits,
             ),
-            provenance="self",
+            provenance=HANDED_OUT if standing.is_handed_out else "self",
             lookup=self._lookup(transaction, standing, question.kind, kept),
         )
 

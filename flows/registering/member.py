@@ -1,11 +1,12 @@
 """The signed-in person, and what the registration pages show them."""
 
 import datetime as dt
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from enforcement.grace import Postponement
 from enforcement.policy import Rule
 from enforcement.requirement import Gap
+from enforcement.situation import Situation
 from idp_plugin.base import Subject
 
 # Source: RFC 8176 section 2: values of `amr` that mean something besides a password.
@@ -23,6 +24,9 @@ class Member:
     roles: frozenset[str] = frozenset()
     client_id: str = ""
     """The relying party of the held sign-in, if any."""
+    protocol: str = ""
+    """By which protocol it is told, and from where the sign-in came; empty where none is held."""
+    client_address: str = ""
     amr: tuple[str, ...] = ()
     locale: str = ""
     """The language that the person reads our pages in: BCP 47, or empty."""
@@ -31,6 +35,20 @@ class Member:
     def has_second_factor(self) -> bool:
         """Whether the identity provider states that more than a password was given."""
         return not _SECOND_FACTORS.isdisjoint(self.amr)
+
+    @property
+    def person(self) -> Situation:
+        """The person as rules look at them, apart from any sign-in."""
+        subject = self.subject
+        return Situation(source=subject.source, subject=subject.id, groups=self.groups, roles=self.roles)
+
+    def situation(self, now: dt.datetime) -> Situation:
+        """Return the held sign-in as rules look at it; the person alone where none is held."""
+        if not self.client_id and not self.protocol:
+            return self.person
+        return replace(
+            self.person, client_id=self.client_id, protocol=self.protocol, address=self.client_address, at=now
+        )
 
 
 @dataclass(frozen=True, slots=True)

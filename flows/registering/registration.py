@@ -18,6 +18,7 @@ from flows.notices.freezing import Freezing
 from flows.notices.notifications import Notices, recipient
 from flows.registering.binder import Binder
 from flows.registering.binding import LOST_WAITS, require_usable_address
+from flows.registering.handed_out import Redeeming
 from flows.registering.member import Member, Pending, Registered, Status
 from flows.registering.pending import Question, Questions
 from flows.registering.standing import Standing, Standings
@@ -48,6 +49,7 @@ class Registration:
         render: Render,
         notices: Notices,
         limits: LimitSettings,
+        redeeming: Redeeming,
         sign_in_domains: Sequence[str] = (),
         lost_waits: dt.timedelta = LOST_WAITS,
     ) -> None:
@@ -68,19 +70,22 @@ class Registration:
         self._render = render
         self._notices = notices
         self._limits = limits
+        self._redeeming = redeeming
         self._sign_in_domains = tuple(sign_in_domains)
         self._binder = Binder(database=database, kinds=kinds, lost_waits=lost_waits)
 
     def status(self, member: Member, *, now: dt.datetime) -> Status:
         """Return what a person has, and what the policy asks."""
-        rule = self._standings.rule(member)
+        rule = self._standings.rule(member, now)
         identity = self._standings.identity_if_possible(member)
         with self._database.reading() as transaction:
             person = transaction.people.by_subject(member.subject.source, member.subject.id)
             own = transaction.authenticators.of(person.id) if person else ()
             postponements = transaction.people.postponements(person.id if person else "")
+            doubts = transaction.people.doubts(person.id) if person else ()
         frozen = person is not None and person.frozen_at is not None
-        facts = Facts.from_authenticators(own, frozen=frozen)
+        seen_at = person.seen_at if person else None
+        facts = Facts.from_authenticators(own, frozen=frozen, doubts=doubts, seen_at=seen_at)
         return Status(
             rule=rule,
             gap=gap(rule, facts, now=now) if rule else None,
@@ -240,6 +245,17 @@ class Registration:
         """
         self._step_up.confirm(member, pending_id, answer, now=now)
 
+    def redeem(self, member: Member, answer: str, *, now: dt.datetime) -> None:
+        """Take a code that a helpdesk handed out for the proof of an existing method, for ten minutes (S1).
+
+        Raises:
+            WrongCode: With `attempts_left`, or none is out.
+            CodeExpired: It was used before.
+            TooManyAttempts: This person's wrong answers of the day are used up.
+            NotPossible: `frozen` or `not_covered`.
+        """
+        self._redeeming.redeem(member, self._standings.read(member, now), answer, now)
+
     def remove(self, member: Member, authenticator_id: str, *, now: dt.datetime) -> None:
         """Unbind an authenticator and tell every address of the person, the removed one included.
 
@@ -296,7 +312,7 @@ class Registration:
         Raises:
             WrongStage: It may not be said any more, or there is no rule or session to say it to.
         """
-        rule = self._standings.rule(member)
+        rule = self._standings.rule(member, now)
         if rule is None or not idp_session:
             raise WrongStage
         with self._database.transaction() as transaction:
@@ -372,7 +388,7 @@ class Registration:
             self._notices.method_added(reached, method=added.kind, now=now, reference=question.reference)
         if added.usable(now):
             # This session has just shown that it holds a method that counts.
-            self._step_up.give(member)
+            self._step_up.give(member, handed_out=standing.is_handed_out)
         return self._registered(added)
 
     def _kind(self, question: Question) -> Kind:

@@ -1,7 +1,7 @@
 """Where a signed-in person stands: their record, their rule, what they have, what they may change."""
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from enforcement.policy import Policy, Rule
@@ -30,6 +30,8 @@ class Standing:
     """Whether anything registered could prove something now."""
     has_proved: bool
     """Whether this portal session did prove something just now."""
+    is_handed_out: bool = False
+    """Whether that was a code which a helpdesk had handed out."""
 
     def authenticator(self, authenticator_id: str) -> Authenticator:
         """Return one of the person's own.
@@ -98,9 +100,32 @@ class Standings:
         self._policies = policies
         self._step_up = step_up
 
-    def rule(self, member: Member) -> Rule | None:
-        """Return the rule that covers the person now."""
-        return self._policies().rule_for(groups=member.groups, roles=member.roles, client_id=member.client_id)
+    def rule(self, member: Member, now: dt.datetime) -> Rule | None:
+        """Return the rule that covers the person now.
+
+        Where several may be meant, because something of the held sign-in is unknown, the first that asks for
+        more: by that one the gate holds it.
+        """
+        situation = member.situation(now)
+        if situation.at is None:
+            return self._policies().rule_for(situation)
+        possible = [rule for rule in self._policies().possible_rules(situation) if rule]
+        if len(possible) < 2:
+            return possible[0] if possible else None
+        facts = self._facts(member)
+        return next((rule for rule in possible if rule.required and gap(rule, facts, now=now)), possible[0])
+
+    def _facts(self, member: Member) -> Facts:
+        with self._database.reading() as transaction:
+            person = transaction.people.by_subject(member.subject.source, member.subject.id)
+            if person is None:
+                return Facts()
+            return Facts.from_authenticators(
+                transaction.authenticators.of(person.id),
+                frozen=person.frozen_at is not None,
+                doubts=transaction.people.doubts(person.id),
+                seen_at=person.seen_at,
+            )
 
     def read(self, member: Member, now: dt.datetime) -> Standing:
         """Return where somebody stands who is about to change recovery data, recording them if new.
@@ -108,7 +133,7 @@ class Standings:
         Raises:
             NotPossible: `not_covered` or `frozen`.
         """
-        rule = self.rule(member)
+        rule = self.rule(member, now)
         if rule is None:
             raise NotPossible("not_covered")
         with self._database.transaction() as transaction:
@@ -124,6 +149,7 @@ class Standings:
             own=own,
             has_usable=has_usable,
             has_proved=self._step_up.is_given(member),
+            is_handed_out=self._step_up.is_handed_out(member),
         )
 
     def identity(self, member: Member) -> Identity | None:
@@ -151,19 +177,10 @@ def _strictest_binding(policy: Policy, member: Member, rule: Rule) -> Rule:
     Security: whoever begins a sign-in chooses its application, and with it the rule; what is bound under it
     proves the same everywhere.
     """
-    met = [rule, *_rules_met(policy, member)]
+    met = [rule, *(each for each in policy.possible_rules(member.person) if each)]
     return rule.model_copy(
         update={
             "trust_delay_hours": max(each.trust_delay_hours for each in met),
             "people_per_address": min(each.people_per_address for each in met),
         }
     )
-
-
-def _rules_met(policy: Policy, member: Member) -> Iterator[Rule]:
-    """Yield the rules that decide some sign-in of the person: up to the first for every application."""
-    for rule in policy.rules:
-        if rule.who.matches(member.groups, member.roles, next(iter(rule.who.clients), "")):
-            yield rule
-            if not rule.who.clients:
-                return

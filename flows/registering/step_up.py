@@ -24,6 +24,8 @@ from store.jobs import Jobs
 
 COUNTS_FOR = dt.timedelta(minutes=10)
 _STORED_AS = "step up"
+_GIVEN = b"given"
+_HANDED_OUT = b"handed out"
 
 
 class StepUp:
@@ -58,9 +60,14 @@ class StepUp:
         """Tell whether this portal session gave a proof within the last ten minutes."""
         return self._expiring.peek(_STORED_AS, _key(member)) is not None
 
-    def give(self, member: Member) -> None:
-        """Remember that this portal session gave a proof."""
-        self._expiring.put(_STORED_AS, _key(member), b"given", ttl=COUNTS_FOR)
+    def is_handed_out(self, member: Member) -> bool:
+        """Tell whether that proof was a code which a helpdesk had handed out."""
+        return self._expiring.peek(_STORED_AS, _key(member)) == _HANDED_OUT
+
+    def give(self, member: Member, *, handed_out: bool = False) -> None:
+        """Remember that this portal session gave a proof, and whether a helpdesk had a part in it (S23)."""
+        how = _HANDED_OUT if handed_out else _GIVEN
+        self._expiring.put(_STORED_AS, _key(member), how, ttl=COUNTS_FOR)
 
     def begin(
         self,

@@ -9,6 +9,7 @@ from typing import Any
 from gateway.agents.writeback import Writeback
 from idp_plugin.writeback import joining
 from idp_plugin.writeback.channel import AgentEnd, Delivery
+from idp_plugin.writeback.guarded_streams import TooLarge
 from idp_plugin.writeback.https_channel import LONGEST_POLL
 from idp_plugin.writeback.keys import (
     Claims,
@@ -101,6 +102,8 @@ class Calls:
             return self._done(end, claims)
         except Untrusted as untrusted:
             raise CallRefused(untrusted.why) from untrusted
+        except TooLarge as error:
+            raise CallRefused("size") from error
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise CallRefused("form") from error
 

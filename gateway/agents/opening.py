@@ -25,7 +25,7 @@ def open_writeback(
     return Writeback(
         tuple(directory.name for directory in settings.directories if directory.agent),
         database=database or open_database(settings),
-        url=url or redis_beside(settings),
+        url=settings.redis.agents_url or url or redis_beside(settings),
         vault=open_vault(settings),
         clock=clock,
     )

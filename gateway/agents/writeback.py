@@ -5,10 +5,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from idp_plugin.writeback.channel import REDELIVERY, AgentEnd
+from idp_plugin.writeback.guarded_streams import GuardedAgentEnd
 from idp_plugin.writeback.keys import signing_key_from, succession
 from idp_plugin.writeback.remote import RemoteDirectory, Signer
 from idp_plugin.writeback.roster import PinnedAgent, Roster, SeenAgent
-from idp_plugin.writeback.streams import StreamAgentEnd, StreamGatewayEnd
+from idp_plugin.writeback.streams import StreamGatewayEnd
 from store.audit import AuditAction
 from store.database import Database
 from store.vault import Vault
@@ -84,7 +85,7 @@ class Writeback:
         self.signer = signer_from(vault)
         self._url = url
         self._desks = {name: self._desk(name) for name in directories}
-        self._agent_ends: dict[tuple[str, str], StreamAgentEnd] = {}
+        self._agent_ends: dict[tuple[str, str], GuardedAgentEnd] = {}
 
     @property
     def directories(self) -> tuple[str, ...]:
@@ -115,7 +116,7 @@ class Writeback:
         """Return the streams as an agent sees them, for one that reaches them through our endpoint."""
         known = self._agent_ends.get((directory, agent))
         if known is None:
-            known = StreamAgentEnd(self._url, directory, agent, redelivery=self._redelivery)
+            known = GuardedAgentEnd(self._url, directory, agent, redelivery=self._redelivery)
             self._agent_ends[directory, agent] = known
         return known
 

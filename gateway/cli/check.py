@@ -21,23 +21,51 @@ from gateway.settings import Settings
     "--person",
     default="",
     metavar="NAME",
-    help="With --network: say which right is missing over this person; nothing is written.",
+    help="With --network or --directory: say which right is missing over this person; nothing is written.",
 )
 @click.option(
-    "--json", "as_json", is_flag=True, help="For scripts: a list of objects `part`, `ok`, `problem`."
+    "--directory",
+    default="",
+    metavar="NAME",
+    help="Try this directory alone, step by step: servers, then with --person each right, and what to grant.",
 )
-def command(settings_path: Path, secrets: Path | None, *, network: bool, person: str, as_json: bool) -> None:
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="For scripts: a list of objects `part`, `ok`, `problem`; ways round the gate have a `note`.",
+)
+def command(
+    settings_path: Path,
+    secrets: Path | None,
+    *,
+    network: bool,
+    person: str,
+    directory: str,
+    as_json: bool,
+) -> None:
     """Tell every problem of the settings and the policy; with --network, of the peers too."""
     settings = load_or_exit(settings_path, secrets)
-    results = list(_documents(settings))
-    if network:
+    results = list(_directory(settings, person, directory)) if directory else list(_documents(settings))
+    if network and not directory:
         results += list(_peers(settings, person))
+    notes = list(_ways_round(settings)) if network else []
     for part, problem in results if not as_json else ():
         click.echo(f"{'ok     ' if not problem else 'PROBLEM'}  {part}{f': {problem}' if problem else ''}")
+    for part, note in notes if not as_json else ():
+        click.echo(f"note     {part}: {note}")
     if as_json:
-        click.echo(json.dumps([{"part": p, "ok": not problem, "problem": problem} for p, problem in results]))
+        told = [{"part": p, "ok": not problem, "problem": problem} for p, problem in results]
+        told += [{"part": part, "ok": True, "problem": "", "note": note} for part, note in notes]
+        click.echo(json.dumps(told))
     if any(problem for _, problem in results):
         raise click.exceptions.Exit(1)
+
+
+def _directory(settings: Settings, person: str, name: str) -> Iterator[tuple[str, str]]:
+    from gateway.directory_checks import directories
+
+    yield from directories(settings, person, name)
 
 
 def _documents(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -134,6 +162,12 @@ def _peers(settings: Settings, person: str) -> Iterator[tuple[str, str]]:
         yield "text messages", _problem(lambda: _bind(settings))
     if settings.passwords.breaches.source != "none":
         yield "leaked passwords", _problem(lambda: _look_up(settings))
+
+
+def _ways_round(settings: Settings) -> Iterator[tuple[str, str]]:
+    from gateway.back_doors import back_doors
+
+    yield from back_doors(settings)
 
 
 def _problem(probe: Callable[[], object]) -> str:

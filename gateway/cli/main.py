@@ -13,8 +13,10 @@ COMMANDS = {
     "demo": "gateway.cli.demo",
     "check": "gateway.cli.check",
     "people": "gateway.cli.people",
+    "policy": "gateway.cli.policy",
     "database": "gateway.cli.database",
     "keys": "gateway.cli.keys",
+    "data-plane": "gateway.cli.native_plane",
     "passwords": "gateway.cli.passwords",
 }
 """Name and module; each module holds a click command called `command`."""

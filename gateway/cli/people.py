@@ -1,5 +1,7 @@
 """`sparekey people`: what operators do for one person."""
 
+import contextlib
+import datetime as dt
 import getpass
 import json
 from pathlib import Path
@@ -48,6 +50,47 @@ def unfreeze(identifier: str, settings_path: Path, secrets: Path | None) -> None
     click.echo(f"account recovery of {identity.username} works again")
 
 
+@command.command()
+@click.argument("identifier", required=False)
+@click.option(
+    "--changed-in-directory", is_flag=True, help="Everybody of whom the directory says something new."
+)
+@settings_file
+@secrets_directory
+def reconfirm(
+    identifier: str | None, *, changed_in_directory: bool, settings_path: Path, secrets: Path | None
+) -> None:
+    """Have somebody asked at the next sign-in whether everything registered still is right.
+
+    Either one person, whatever the rules say; or everybody whose addresses in the directory are others than
+    when this ran last, under rules that ask for it (`reconfirm_on`). The first run only remembers what the
+    directory says; run it every night. Recorded in the audit, for one person with your name.
+    """
+    from flows.doubts import ask_again, compare_directory
+    from gateway.providers import open_provider
+    from gateway.services import system_clock
+    from gateway.stores import open_database, open_vault
+
+    if bool(identifier) is changed_in_directory:
+        raise click.UsageError("name one person, or say --changed-in-directory")
+    settings, now = load_or_exit(settings_path, secrets), system_clock()
+    with contextlib.ExitStack() as stack:
+        database, provider = open_database(settings), open_provider(settings)
+        stack.callback(database.dispose)
+        stack.callback(provider.close)
+        if not identifier:
+            everybody = provider.directory.everyone()
+            asked = compare_directory(database, open_vault(settings), everybody, now=now)
+            click.echo(f"{asked} people are asked at their next sign-in")
+            return
+        identity = provider.directory.find(identifier)
+        if identity is None:
+            raise click.ClickException("no one person has this name")
+        if not ask_again(database, identity.subject, author=getpass.getuser(), now=now):
+            raise click.ClickException("this person never registered anything: the next sign-in asks anyway")
+    click.echo(f"{identity.username} is asked at the next sign-in")
+
+
 @command.command("clear-limits")
 @click.argument("identifier")
 @settings_file
@@ -78,6 +121,12 @@ _WHY_NO_CODE = {
     "disabled": "this account is switched off",
     "privileged": "this account has special rights: no code helps it",
     "not_covered": "no rule for this person lists helpdesk_code for this",
+}
+_WHY_NOT_REGISTERED = {
+    "unknown": "no one person has this name",
+    "disabled": "this account is switched off",
+    "privileged": "this account has special rights: no code helps it",
+    "not_covered": "no rule lets this person register anything",
 }
 _WHY_NOT = {
     "unknown": "no one person has this name",
@@ -181,6 +230,40 @@ def code(
         raise click.ClickException("a part that is needed does not answer; nothing was handed out") from error
     click.echo(f"code for {handed_out.username}: {handed_out.code}")
     click.echo(f"good until {handed_out.until:%H:%M} UTC, in the attempt {reference} alone")
+
+
+@command.command("registration-code")
+@click.argument("identifier")
+@click.option(
+    "--hours", type=click.IntRange(1, 72), default=24, show_default=True, help="How long it is good."
+)
+@settings_file
+@secrets_directory
+def registration_code(identifier: str, hours: int, settings_path: Path, secrets: Path | None) -> None:
+    """Hand out a code with which somebody adds ways back in that count at once.
+
+    For whoever registers for the first time, or can use none of what is registered. First make sure, face to
+    face or by a number you know, that you talk to the person, who types it after signing in. Works once; a
+    newer one voids an older one. Needs a running gateway. Recorded in the audit with your name, and told to
+    the person.
+    """
+    from flows.errors import HelpRefused, Unavailable
+    from gateway.helping import open_help
+    from gateway.services import system_clock
+    from store.errors import StoreUnavailable
+
+    settings, lives = load_or_exit(settings_path, secrets), dt.timedelta(hours=hours)
+    try:
+        with open_help(settings) as helping:
+            issued = helping.registration_codes.issue(
+                identifier, author=getpass.getuser(), now=system_clock(), lives=lives
+            )
+    except HelpRefused as error:
+        raise click.ClickException(_WHY_NOT_REGISTERED.get(error.why, error.why)) from error
+    except (Unavailable, StoreUnavailable) as error:
+        raise click.ClickException("a part that is needed does not answer; nothing was handed out") from error
+    click.echo(f"registration code of {issued.username}, shown once: {issued.code}")
+    click.echo(f"good until {issued.until:%F %H:%M} UTC; reference {issued.reference}")
 
 
 @command.command()

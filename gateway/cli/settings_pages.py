@@ -57,6 +57,8 @@ SAMPLES: dict[str, object] = {
     "messages.voice.http.name": "calls",
     "messages.voice.http.url": "https://voice.example.net/v1/calls",
     "messages.voice.http.receipts.secret": "put it in the secrets directory, 32 letters",
+    "forward_auth.proxies.address": "127.0.0.1",
+    "forward_auth.proxies.states": "x_original",
     "identities.name": "partner",
     "identities.issuer": "https://id.example.net",
     "identities.client_id": "sparekey",

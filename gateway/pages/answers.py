@@ -39,9 +39,13 @@ def client_agent() -> str:
 
 def static_url(name: str) -> str:
     """Return the address of a static file; it changes with the file, so that browsers may keep it."""
-    return url_for("static", filename=name, v=_version(Path(str(current_app.static_folder)) / name))
+    return _address(services().settings.gateway.prefix, Path(str(current_app.static_folder)) / name)
 
 
 @cache
+def _address(prefix: str, file: Path) -> str:
+    return f"{prefix}/static/{file.name}?v={_version(file)}"
+
+
 def _version(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()[:12]

@@ -12,6 +12,7 @@ from gateway.pages import (
     change_password,
     contact,
     forgotten_name,
+    forward_auth,
     hold,
     home,
     identity,
@@ -21,6 +22,7 @@ from gateway.pages import (
     receipts,
     registration,
     registration_adding,
+    registration_handed_out,
     registration_identity,
     registration_passkey,
     registration_phone,
@@ -50,6 +52,7 @@ _PARTS = (
     reset_proof,
     reset_number,
     registration_adding,
+    registration_handed_out,
     registration_identity,
     registration_passkey,
     registration_phone,
@@ -97,7 +100,7 @@ def register_pages(app: Flask) -> None:
     app.register_blueprint(change_password.pages, url_prefix=f"{prefix}/change")
     app.register_blueprint(forgotten_name.pages, url_prefix=f"{prefix}/forgotten-name")
     app.register_blueprint(contact.pages, url_prefix=f"{prefix}/contact")
-    for part in (registration, hold, home, signing_in, identity, moving, invitation, receipts):
+    for part in (registration, hold, forward_auth, home, signing_in, identity, moving, invitation, receipts):
         app.register_blueprint(part.pages, url_prefix=settings.gateway.prefix)
     if settings.demo.outbox is not None:
         app.register_blueprint(outbox.pages, url_prefix=settings.gateway.prefix)

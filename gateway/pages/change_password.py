@@ -69,6 +69,7 @@ def change() -> ResponseReturnValue:
 def suggestion() -> ResponseReturnValue:
     """Show a password made up by chance, once, and type it in; nothing is kept."""
     attempt, form = _own_attempt(), ChangeForm(formdata=None)
+    services().change.count_finding(attempt, services().clock())
     suggested = services().change.suggest(attempt)
     if suggested is None:
         form.password.errors = [_("No password of ours fits all the rules. Please think of one yourself")]
@@ -78,8 +79,10 @@ def suggestion() -> ResponseReturnValue:
 @pages.post("/findings")
 def findings() -> ResponseReturnValue:
     """Tell what the rules say of a candidate, while it is typed."""
+    attempt = _own_attempt()
+    services().change.count_finding(attempt, services().clock())
     candidate = request.form.get("password", "")[:PASSWORD_LENGTH]
-    return jsonify(new_password.told(services().change.findings(_own_attempt(), candidate)))
+    return jsonify(new_password.told(services().change.findings(attempt, candidate)))
 
 
 @pages.get("/done")

@@ -1,10 +1,12 @@
 """What a written password brought with it, kept for the page that says so."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
 from flows.recovery.password_write import Finished
-from idp_plugin.base import TargetOutcome, TargetResult
+from idp_plugin.base import Convergence, TargetOutcome, TargetResult
 
 
 def to_bytes(finished: Finished) -> bytes:
@@ -17,5 +19,9 @@ def from_bytes(kept: bytes | None) -> Finished:
     if kept is None:
         return Finished(sessions_left=None, notices=0)
     facts = json.loads(kept)
-    targets = tuple(TargetResult(each["target"], TargetOutcome(each["outcome"])) for each in facts["targets"])
-    return Finished(facts["sessions_left"], facts["notices"], targets)
+    return Finished(facts["sessions_left"], facts["notices"], tuple(map(_target, facts["targets"])))
+
+
+def _target(facts: Mapping[str, Any]) -> TargetResult:
+    convergence = Convergence(**facts["convergence"]) if facts["convergence"] else None
+    return TargetResult(facts["target"], TargetOutcome(facts["outcome"]), convergence)

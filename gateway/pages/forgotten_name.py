@@ -1,4 +1,4 @@
-"""The forgotten name: which address, and the same words for every one."""
+"""The forgotten name: which address or number, and the same words for every one."""
 
 import json
 
@@ -10,7 +10,7 @@ from flows.errors import TooSoon, WorkNotDone
 from flows.help.forgotten_name import PURPOSE
 from flows.help.requests import Stranger
 from gateway.errors import ShownIn
-from gateway.help_forms import ForgottenNameForm
+from gateway.help_forms import ForgottenNameByNumberForm, ForgottenNameForm
 from gateway.pages import way_back
 from gateway.pages.answers import client_address, client_agent, see_other
 from gateway.pages.put_off import put_off, waiting_page, what_was_put_off
@@ -22,7 +22,7 @@ pages = Blueprint("forgotten_name", __name__)
 @pages.get("")
 def start() -> ResponseReturnValue:
     """Ask which address was registered."""
-    form = ForgottenNameForm(formdata=None)
+    form = _form()(formdata=None)
     form.return_to.data = request.args.get("return_to", "")
     return _ask(form)
 
@@ -30,7 +30,7 @@ def start() -> ResponseReturnValue:
 @pages.post("")
 def begin() -> ResponseReturnValue:
     """Have the names mailed; answers alike for every address, before anything is looked up."""
-    form = ForgottenNameForm()
+    form = _form()()
     if not form.validate_on_submit():
         return _ask(form), 422
     address, return_to = str(form.address.data), str(form.return_to.data or "")
@@ -69,8 +69,18 @@ def go_on() -> ResponseReturnValue:
 def sent() -> ResponseReturnValue:
     """Say what happens now, whatever was typed."""
     return render_template(
-        "forgotten_name/sent.html", back=way_back.checked(request.args.get("return_to", ""))
+        "forgotten_name/sent.html",
+        back=way_back.checked(request.args.get("return_to", "")),
+        takes_numbers=_takes_numbers(),
     )
+
+
+def _takes_numbers() -> bool:
+    return services().helping.forgotten_name.takes_numbers
+
+
+def _form() -> type[ForgottenNameForm]:
+    return ForgottenNameByNumberForm if _takes_numbers() else ForgottenNameForm
 
 
 def _sent(address: str, work: str, return_to: str) -> Response:
@@ -86,4 +96,10 @@ def _ask(form: ForgottenNameForm) -> str:
     form.ticket.raw_data, form.ticket.data = None, work.waiting_ticket(PURPOSE, client_address(), now)
     challenge = work.new_challenge(PURPOSE, client_address(), now)
     back = way_back.checked(form.return_to.data or "")
-    return render_template("forgotten_name/ask.html", form=form, challenge=json.dumps(challenge), back=back)
+    return render_template(
+        "forgotten_name/ask.html",
+        form=form,
+        challenge=json.dumps(challenge),
+        back=back,
+        takes_numbers=_takes_numbers(),
+    )

@@ -12,7 +12,7 @@ from gateway.errors import page_of_stop
 from gateway.forms import ButtonForm
 from gateway.pages.answers import as_response, see_other
 from gateway.pages.portal import SignInFirst, signed_in
-from gateway.plane.hold import HeldSignIn, HoldGone, Replay, SomebodyElse, StartAgain, StillDue
+from gateway.plane.hold import HeldSignIn, HoldGone, Replay, Repost, SomebodyElse, StartAgain, StillDue
 from gateway.plane.observe import new_reference
 from gateway.plane.parked import Parked
 from gateway.security_headers import allow_forms_to, leave_verbatim
@@ -63,10 +63,8 @@ def let_go(hold_id: str) -> ResponseReturnValue:
         now=services().clock(),
     )
     match released:
-        case Replay(location=location):
-            return _without_cookie(hold_id, Response(status=303, headers={"Location": location}))
-        case Parked():
-            return _without_cookie(hold_id, _parked(released))
+        case Replay() | Repost() | Parked():
+            return _without_cookie(hold_id, _delivered(released))
         case StartAgain(application=application):
             return page_of_stop("start_again", 410, application=application)
         case StillDue(decision=Interrupt()):
@@ -104,6 +102,18 @@ def _another_session(held: HeldSignIn) -> ResponseReturnValue:
     if "again" in request.args:
         return page_of_stop("somebody_else", 409, application=held.application)
     raise SignInFirst(f"{request.path}?again=yes")
+
+
+def _delivered(released: Replay | Repost | Parked) -> Response:
+    match released:
+        case Replay(location=location):
+            return Response(status=303, headers={"Location": location})
+        case Repost(application=application):
+            allow_forms_to(*onward(application))
+            return as_response(render_template("hold/repost.html", again=released))
+        case Parked():
+            return _parked(released)
+    assert_never(released)
 
 
 def _parked(parked: Parked) -> Response:

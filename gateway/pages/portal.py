@@ -10,6 +10,7 @@ from gateway.i18n import choose_language
 from gateway.pages.answers import as_response, browser_digest
 from gateway.portal_session import PortalSession
 from gateway.services import services
+from idp_plugin.base import SignIn
 
 
 class SignInFirst(HTTPException):
@@ -55,19 +56,17 @@ def signed_in() -> PortalSession:
     return session
 
 
-def member(client_id: str = "") -> Member:
-    """Return the signed-in person as flows know one.
-
-    Args:
-        client_id: The relying party of the held sign-in, if any.
-    """
+def member(held: SignIn | None = None) -> Member:
+    """Return the signed-in person as flows know one, with the sign-in that waits, if one does."""
     session = signed_in()
     return Member(
         subject=session.subject,
         session=session.id,
         groups=session.groups,
         roles=session.roles,
-        client_id=client_id,
+        client_id=held.client_id if held else "",
+        protocol=held.protocol if held else "",
+        client_address=held.client_address if held else "",
         amr=session.amr,
         locale=choose_language(),
     )

@@ -55,9 +55,9 @@ def held_sign_in() -> HeldSignIn | None:
 
 
 def current_member() -> Member:
-    """Return the signed-in person, with the relying party that waits."""
+    """Return the signed-in person, with the sign-in that waits."""
     held = held_sign_in()
-    return member(held.sign_in.client_id if held else "")
+    return member(held.sign_in if held else None)
 
 
 def status_of(person: Member) -> Status:

@@ -59,6 +59,7 @@ def suggested_before() -> ResponseReturnValue:
 def suggestion() -> ResponseReturnValue:
     """Show a password made up by chance, once, and type it in; nothing is kept."""
     attempt = attempt_at(Stage.NEW_PASSWORD)
+    services().reset.count_finding(attempt, services().clock())
     suggested = services().reset.suggest(attempt)
     form = NewPasswordForm(formdata=None)
     if suggested is None:
@@ -70,6 +71,7 @@ def suggestion() -> ResponseReturnValue:
 def findings() -> ResponseReturnValue:
     """Tell what the rules say of a candidate, while it is typed."""
     attempt = attempt_at(Stage.NEW_PASSWORD)
+    services().reset.count_finding(attempt, services().clock())
     candidate = request.form.get("password", "")[:PASSWORD_LENGTH]
     found = services().reset.findings(attempt, candidate)
     return jsonify(new_password.told(found))

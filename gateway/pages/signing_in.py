@@ -37,6 +37,7 @@ def callback() -> ResponseReturnValue:
         signed_in = services().signin.finish(answer, browser=browser_digest(), now=services().clock())
     except SignInRefused as refused:
         return _refused(refused)
+    _leave_to_nobody_else(signed_in)
     # Security: the old token dies with the sign-in, whoever planted it.
     services().portal_sessions.end(session_token())
     token = services().portal_sessions.start(_session(signed_in))
@@ -58,6 +59,7 @@ def sign_out() -> ResponseReturnValue:
     session, settings = current_session(), services().settings.gateway
     services().portal_sessions.end(session_token())
     if session:
+        services().portal_sessions.sign_out(session, now=services().clock())
         _record(AuditAction.PORTAL_SIGNED_OUT, session.subject.source, session.subject.id)
     back = f"{settings.public}{settings.prefix}/oidc/logout"
     response = as_response(redirect(services().signin.sign_out_address(back) or back, 303))
@@ -83,6 +85,13 @@ def backchannel_logout() -> ResponseReturnValue:
     return "", 200
 
 
+def _leave_to_nobody_else(signed_in: SignedIn) -> None:
+    """End what somebody else opened in this browser, at applications too."""
+    before = current_session()
+    if before and before.subject != signed_in.subject:
+        services().portal_sessions.sign_out(before, now=services().clock())
+
+
 def _session(signed_in: SignedIn) -> PortalSession:
     now = services().clock()
     return PortalSession(
@@ -91,8 +100,10 @@ def _session(signed_in: SignedIn) -> PortalSession:
         idp_session=signed_in.idp_session,
         username=signed_in.username,
         display_name=signed_in.display_name,
+        email=signed_in.email,
         groups=signed_in.groups,
         roles=signed_in.roles,
+        unstated=signed_in.unstated,
         amr=signed_in.amr,
         started_at=now,
         expires_at=now + LIFETIME,

@@ -7,19 +7,26 @@ from dataclasses import dataclass
 
 from enforcement.breaker import Breaker
 from enforcement.gate import Gate
-from gateway.plane.decide import Decider
+from gateway.data_plane.claim import Claims
+from gateway.plane.decide import Decider, no_claim
+from gateway.plane.decide_token import TokenDecider
 from gateway.plane.faults import Faults
 from gateway.plane.hold import Holds
 from gateway.plane.intercept import Interception
 from gateway.plane.loop_guard import LoopGuard
 from gateway.plane.plane_cookies import PlaneCookies
 from gateway.plane.remembered import RememberedRequests
+from gateway.plane.saml_passive import PassiveRefusals
 from gateway.plane.sign_in_audit import SignInAudit
+from gateway.plane.silent_refusal import SilentRefusal
 from gateway.settings import GatewaySettings
+from idp_plugin.base import IdpSessions, SessionEnder
 from idp_plugin.errors import IdpUnavailable
 from idp_plugin.keycloak.recogniser import KeycloakRecogniser
+from idp_plugin.lemonldap import LemonldapRecogniser
 from idp_plugin.oidc import OidcRecogniser
 from idp_plugin.oidc_provider import OidcProvider
+from idp_plugin.oidc_tokens import OidcTokens
 from store.counters import Counters
 from store.database import Database
 from store.expiring import Expiring
@@ -54,6 +61,8 @@ def recogniser_for(
             redirect_uri=redirect_uri(settings),
             needs_claims=lambda: gate.current_policy().needs_groups,
         )
+    if provider.settings.kind == "lemonldap":
+        return LemonldapRecogniser(provider, redirect_uri=redirect_uri(settings))
     return OidcRecogniser(provider, redirect_uri=redirect_uri(settings))
 
 
@@ -66,8 +75,12 @@ def assemble(
     expiring: Expiring,
     executor: Executor,
     clock: Callable[[], dt.datetime],
+    sessions: IdpSessions | None = None,
 ) -> Intercepting:
     """Put interception together, after the provider proved that it answers as expected.
+
+    Args:
+        sessions: Ends what a refused grant began, where it can end one session alone.
 
     Raises:
         IdpMisconfigured: The self-check failed: never open (interception.md, decision 3).
@@ -82,19 +95,21 @@ def assemble(
     holds = Holds(expiring=expiring, vault=vault, gate=gate, audit=audit, guard=guard, public=settings.public)
     remembered = RememberedRequests(expiring, executor)
     provider_breaker = Breaker([recogniser.self_check], faults=(IdpUnavailable,))
+    faults = Faults(gate=gate, provider_breaker=provider_breaker, audit=audit, vault=vault, cookies=cookies)
     decider = Decider(
         recogniser=recogniser,
         gate=gate,
         holds=holds,
         remembered=remembered,
         guard=guard,
-        faults=Faults(
-            gate=gate, provider_breaker=provider_breaker, audit=audit, vault=vault, cookies=cookies
-        ),
+        faults=faults,
         audit=audit,
         cookies=cookies,
+        silent=SilentRefusal(provider, recogniser),
+        passive=PassiveRefusals(provider),
         hold_address=f"{settings.public}{settings.prefix}/hold",
         clock=clock,
+        claim=Claims(vault, cookies).fields if settings.data_plane_socket else no_claim,
     )
     interceptor = Interception(
         recogniser=recogniser,
@@ -106,5 +121,16 @@ def assemble(
         prefix=settings.prefix,
         authorization_path=recogniser.authorization_path,
         session_cookies=recogniser.session_cookies,
+        saml_paths=recogniser.saml_paths,
+        cas_paths=recogniser.cas_paths,
+        token_path=recogniser.token_path,
+        token_decider=TokenDecider(
+            tokens=OidcTokens(provider),
+            gate=gate,
+            faults=faults,
+            portal=f"{settings.public}{settings.prefix}",
+            sessions=sessions if isinstance(sessions, SessionEnder) else None,
+            clock=clock,
+        ),
     )
     return Intercepting(interceptor, holds, recogniser, remembered)

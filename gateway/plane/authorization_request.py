@@ -5,9 +5,12 @@ Pure. Source: OpenID Connect Core 1.0 section 3.1.2.1; RFC 6749 section 3.1 (no 
 
 import enum
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 from urllib.parse import parse_qsl, quote, unquote_plus
+
+from idp_plugin.unverified_jwt import contents
 
 LONGEST_TARGET = 4096
 """A longer one is not remembered: its sign-in is released by the parked answer or started again."""
@@ -18,6 +21,9 @@ it from another session is never handed on, because the request no longer asks f
 
 OPAQUE = frozenset({"request", "request_uri"})
 """What counts is inside them, or was pushed before; what stands beside them is ignored by the IdP."""
+FETCHED = ("https://", "http://")
+"""Begins the address of a request object that the provider fetches, again for each use. Any other names a
+request that was pushed, and is good once. Source: RFC 9101 section 5.2; RFC 9126 sections 2.2 and 4."""
 ASKS_AGAIN = frozenset({"max_age", "kc_action"})
 PROMPTS_AGAIN = frozenset({"login", "select_account", "consent", "create"})
 PROMPTS_STRIPPED = frozenset({"login", "select_account"})
@@ -33,7 +39,8 @@ class ReleasePlan(enum.StrEnum):
     EXACT = "exact"
     """The same request again: the session answers it silently, with the same state and nonce."""
     PARKED_THEN_EXACT = "parked_then_exact"
-    """The relying party asks for an assurance, which a second answer may state lower."""
+    """The relying party asks for an assurance, which a second answer may state lower; or it signed the
+    request, so that nobody rewrites it."""
     PARKED_THEN_REWRITTEN = "parked_then_rewritten"
     """The same request would ask for the password again."""
     PARKED_ONLY = "parked_only"
@@ -48,11 +55,13 @@ class AuthorizationRequest:
     """Path and query of the equivalent GET."""
     client_id: str
     redirect_uri: str = field(repr=False)
-    """As asked for; may carry a query of its own. Empty beside a request object: that states its own."""
+    """As asked for; may carry a query of its own. Empty where it is hidden."""
     state: str = field(repr=False)
     prompts: frozenset[str]
-    """Empty beside a request object."""
+    """Empty where they are hidden."""
     plan: ReleasePlan
+    is_hidden: bool = False
+    """Whether only the provider knows what was asked: pushed, fetched by it, or encrypted."""
     session_mark: str = field(default="", repr=False)
     """The value of `SESSION_PARAMETER`, else empty."""
 
@@ -95,18 +104,32 @@ def read_request(target: bytes, form: bytes | None = None) -> AuthorizationReque
     parameters = dict(pairs)
     if len(parameters) != len(pairs) or not parameters.get("client_id"):
         return None
-    # Security: what stands beside a request object counts for nothing, so it matches no answer.
-    believed = {} if OPAQUE & parameters.keys() else parameters
+    believed = _believed(parameters)
     prompts = frozenset(believed.get("prompt", "").split())
     return AuthorizationRequest(
         target=whole,
         client_id=parameters["client_id"],
         redirect_uri=believed.get("redirect_uri", ""),
-        state=parameters.get("state", ""),
+        state=believed.get("state", ""),
         prompts=prompts,
-        plan=_plan(parameters.keys(), prompts),
+        plan=_plan(parameters, prompts),
+        is_hidden=not believed,
         session_mark=parameters.get(SESSION_PARAMETER, ""),
     )
+
+
+def _believed(parameters: Mapping[str, str]) -> Mapping[str, str]:
+    """Return what the identity provider goes by; empty where that cannot be read here.
+
+    Security: what stands beside a request object counts for nothing (RFC 9101 section 6.3), so it matches no
+    answer. The object's signature was the provider's to check: it accepted the request.
+    """
+    if not OPAQUE & parameters.keys():
+        return parameters
+    said = contents(parameters.get("request", "").encode())
+    if "request_uri" in parameters or said.get("client_id") != parameters["client_id"]:
+        return {}
+    return {name: value for name, value in said.items() if isinstance(value, str)}
 
 
 def is_form(fields: Iterable[tuple[bytes, bytes]]) -> bool:
@@ -117,26 +140,42 @@ def is_form(fields: Iterable[tuple[bytes, bytes]]) -> bool:
     return len(types) == 1 and not is_coded and FORM.fullmatch(types[0]) is not None
 
 
-def is_of_step(request: AuthorizationRequest, target: bytes) -> bool:
-    """Tell whether an answer to this target can belong to a request that was made before.
+class OfClient(Protocol):
+    """A request of one relying party, by whatever protocol."""
+
+    @property
+    def client_id(self) -> str:
+        """Its name at the identity provider."""
+
+
+def is_of_step(request: OfClient, target: bytes) -> bool:
+    """Tell whether an answer to this target can belong to a request that was made before."""
+    return KEYCLOAK_STEP.match(target) is None or client_of_step(target) == request.client_id
+
+
+def client_of_step(target: bytes) -> str:
+    """Return the client whose sign-in a step belongs to; empty where the target does not tell for certain.
 
     Keycloak checks the `client_id` of its steps against the sign-in that goes on; no other address tells.
     Source: Keycloak 26.4, `LoginActionsService`, `SessionCodeChecks`.
     """
     if KEYCLOAK_STEP.match(target) is None:
-        return True
+        return ""
     query = target.partition(b"?")[2].decode("latin-1")
     try:
         pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=100)
     except ValueError:
-        return False
-    return [value for name, value in pairs if name == "client_id"] == [request.client_id]
+        return ""
+    named = [value for name, value in pairs if name == "client_id"]
+    return named[0] if len(named) == 1 else ""
 
 
-def _plan(names: Iterable[str], prompts: frozenset[str]) -> ReleasePlan:
-    given = frozenset(names)
-    if given & OPAQUE:
+def _plan(parameters: Mapping[str, str], prompts: frozenset[str]) -> ReleasePlan:
+    given = parameters.keys()
+    if not parameters.get("request_uri", FETCHED[0]).startswith(FETCHED):
         return ReleasePlan.PARKED_ONLY
+    if given & OPAQUE:
+        return ReleasePlan.PARKED_THEN_EXACT
     if given & ASKS_AGAIN or prompts & PROMPTS_AGAIN:
         return ReleasePlan.PARKED_THEN_REWRITTEN
     if given & STATES_ASSURANCE:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 import httptools
 import structlog
 
-from gateway.plane.request_head import Peer, Refused, read_head
+from gateway.plane.request_head import Peer, Refused
 from gateway.plane.turn import RefusedTurn, Turn
 
 if TYPE_CHECKING:
@@ -73,7 +73,8 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         self.write = self._transport.write
         self.write_all = self._transport.writelines
-        address = str(transport.get_extra_info("peername")[0])
+        # Who comes over a Unix socket has no address.
+        address = str((transport.get_extra_info("peername") or [""])[0])
         self.peer = Peer(address, self.listener.rules.proxies.trusts(address))
         self._parser = httptools.HttpRequestParser(self)
         self.listener.opened(self)
@@ -172,7 +173,7 @@ class Connection(asyncio.Protocol):
                 or self._head_bytes + self._read_bytes > limits.head_bytes
             ):
                 self._check_size()
-            head = read_head(
+            head = self.listener.read_head(
                 parser.get_method(),
                 self._target,
                 parser.get_http_version(),

@@ -10,7 +10,9 @@ from enforcement.breaker import Breaker
 from enforcement.decision import Release
 from enforcement.gate import Gate
 from enforcement.policy import Policy
+from enforcement.situation import Situation
 from gateway.plane import sign_in_pages
+from gateway.plane.ask_gate import situation_of
 from gateway.plane.observe import new_reference
 from gateway.plane.plane_cookies import PlaneCookies
 from gateway.plane.sign_in_audit import SignInAudit
@@ -101,13 +103,8 @@ class Faults:
             )
             return Outcome.SATISFIED
         # The gate keeps this event until the database takes it again.
-        answer = self.gate.answer_fault(
-            groups=sign_in.groups if sign_in else None,
-            roles=sign_in.roles if sign_in else None,
-            client_id=sign_in.client_id if sign_in else "",
-            reference=reference,
-            now=now,
-        )
+        situation = situation_of(sign_in, now=now) if sign_in else Situation(at=now)
+        answer = self.gate.answer_fault(situation, reference=reference)
         return Outcome.FAULT_RELEASED if isinstance(answer, Release) else Outcome.FAULT_DENIED
 
     def _policy(self) -> Policy | None:

@@ -35,6 +35,8 @@ class HeldSignIn:
     plan: ReleasePlan
     held_at: dt.datetime
     """Aware UTC."""
+    parked_until: dt.datetime
+    """Aware UTC; when the held answer is of no use any more."""
     target: str = field(default="", repr=False)
     """Path and query of the authorization request; empty where it is unknown."""
 
@@ -58,9 +60,12 @@ def dump(held: HeldSignIn, secret: str) -> bytes:
         "amr": sign_in.amr,
         "acr": sign_in.acr,
         "verified_by": sign_in.verified_by,
+        "protocol": sign_in.protocol,
+        "client_address": sign_in.client_address,
         "application": held.application,
         "plan": held.plan,
         "held_at": held.held_at.timestamp(),
+        "parked_until": held.parked_until.timestamp(),
         "target": held.target,
     }
     return json.dumps(record).encode()
@@ -87,6 +92,8 @@ def load(hold_id: str, secret: str, found: bytes | None) -> HeldSignIn:
         amr=tuple(record["amr"]),
         acr=record["acr"],
         verified_by=record["verified_by"],
+        protocol=record["protocol"],
+        client_address=record["client_address"],
     )
     return HeldSignIn(
         hold_id,
@@ -94,6 +101,7 @@ def load(hold_id: str, secret: str, found: bytes | None) -> HeldSignIn:
         record["application"],
         ReleasePlan(record["plan"]),
         dt.datetime.fromtimestamp(record["held_at"], dt.UTC),
+        dt.datetime.fromtimestamp(record["parked_until"], dt.UTC),
         record["target"],
     )
 

@@ -9,7 +9,7 @@
 
 import datetime as dt
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -17,11 +17,13 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from enforcement.decision import Decision, Deny, Interrupt, Release
 from enforcement.gate import Gate
+from gateway.plane.again import Replay, Repost, again
 from gateway.plane.ask_gate import ask_gate
 from gateway.plane.authorization_request import AuthorizationRequest, ReleasePlan, rewritten
 from gateway.plane.held import HeldSignIn, HoldGone, KeptHold, dump, load
 from gateway.plane.loop_guard import LoopGuard
-from gateway.plane.parked import Parked, pack, unpack
+from gateway.plane.parked import Parked, pack, parked_until, unpack
+from gateway.plane.saml_request import SamlRequest
 from gateway.plane.sign_in_audit import SignInAudit
 from idp_plugin.base import AuthorizationAnswer, Exchange, SignIn, Subject
 from store.audit import AuditAction
@@ -31,16 +33,11 @@ from store.vault import Vault, open_with, seal_with
 
 HOLD = "hold"
 PARKED = "parked"
-HOLD_LIFETIME = dt.timedelta(minutes=30)
+HOLD_LIFETIME = dt.timedelta(minutes=10)
 PARKED_LIFETIME = dt.timedelta(seconds=55)
 """Keycloak's `accessCodeLifespan` (60 s by default, fixed when the code is issued) less 5 s."""
-
-
-@dataclass(frozen=True, slots=True)
-class Replay:
-    """Send the browser to this address: the IdP answers anew and silently."""
-
-    location: str = field(repr=False)
+SHORTEST = dt.timedelta(seconds=1)
+"""What Valkey keeps at least; an answer that is over by then is not delivered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +66,13 @@ __all__ = [
     "KeptHold",
     "Released",
     "Replay",
+    "Repost",
     "SomebodyElse",
     "StartAgain",
     "StillDue",
 ]
 
-Released = Replay | Parked | StartAgain | StillDue | SomebodyElse
+Released = Replay | Repost | Parked | StartAgain | StillDue | SomebodyElse
 
 
 class Holds:
@@ -108,7 +106,7 @@ class Holds:
         self,
         sign_in: SignIn,
         answer: AuthorizationAnswer,
-        request: AuthorizationRequest | None,
+        request: AuthorizationRequest | SamlRequest | None,
         exchange: Exchange,
         *,
         now: dt.datetime,
@@ -125,10 +123,11 @@ class Holds:
             application_of(answer.redirect_uri),
             request.plan if request else ReleasePlan.PARKED_ONLY,
             now,
+            parked_until(answer, now=now, default=self._parked_lifetime, most=HOLD_LIFETIME),
             request.target if request else "",
         )
         if held.plan is not ReleasePlan.EXACT:
-            self._park(hold, exchange)
+            self._park(hold, exchange, held.parked_until - now)
         self._expiring.put(HOLD, hold.id, dump(held, hold.secret), ttl=HOLD_LIFETIME)
         return hold
 
@@ -191,26 +190,26 @@ class Holds:
 
     def _deliver(self, held: HeldSignIn, secret: str, now: dt.datetime) -> Released:
         if held.plan is ReleasePlan.EXACT:
-            return Replay(self._public + held.target)
+            return again(self._public, held.target, application=held.application)
         parked = self._take_parked(held, secret, now)
         if parked:
             return parked
         if held.plan is ReleasePlan.PARKED_THEN_EXACT:
-            return Replay(self._public + held.target)
+            return again(self._public, held.target, application=held.application)
         # Security: a request is rewritten only for a session that can be told from others (S11).
         if held.plan is ReleasePlan.PARKED_THEN_REWRITTEN and held.sign_in.session_id:
             mark = self._vault.digest(held.sign_in.session_id, "session")
             return Replay(self._public + rewritten(held.target, mark))
         return StartAgain(held.application)
 
-    def _park(self, hold: KeptHold, exchange: Exchange) -> None:
+    def _park(self, hold: KeptHold, exchange: Exchange, lifetime: dt.timedelta) -> None:
         key = _parking_key(hold.secret)
         sealed = seal_with(key, pack(exchange), f"{PARKED}:{hold.id}")
-        self._expiring.put(PARKED, hold.id, sealed, ttl=self._parked_lifetime)
+        self._expiring.put(PARKED, hold.id, sealed, ttl=max(lifetime, SHORTEST))
 
     def _take_parked(self, held: HeldSignIn, secret: str, now: dt.datetime) -> Parked | None:
         sealed = self._expiring.take(PARKED, held.id)
-        if sealed is None or now - held.held_at >= self._parked_lifetime:
+        if sealed is None or now >= held.parked_until:
             return None
         try:
             return unpack(open_with(_parking_key(secret), sealed, f"{PARKED}:{held.id}"))

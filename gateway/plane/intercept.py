@@ -1,7 +1,9 @@
 """The answer to what the plane asks: is this response a sign-in, and what becomes of it?
 
-Read on in ``authorization_request`` and ``remembered`` (what was asked for), ``decide`` (who, and what the
-gate says), ``hold`` (kept and released), ``faults`` (when infrastructure fails), ``loop_guard``.
+Read on in ``authorization_request``, ``saml_request``, ``cas_request`` and ``remembered`` (what was asked
+for), ``decide`` (who, and what the gate says), ``hold`` (kept and released), ``silent_refusal`` (where nobody
+would see a page), ``decide_token`` (the token endpoint), ``faults`` (when infrastructure fails),
+``loop_guard``.
 """
 
 import asyncio
@@ -13,16 +15,21 @@ from typing import TypeVar
 import structlog
 
 from gateway.plane import sign_in_pages
-from gateway.plane.authorization_request import is_form, may_be_read, read_request
+from gateway.plane.authorization_request import AuthorizationRequest, is_form, may_be_read, read_request
+from gateway.plane.cas_request import cas_request
 from gateway.plane.decide import Answered, Decider
+from gateway.plane.decide_token import TokenDecider
 from gateway.plane.link import insert_link
 from gateway.plane.observe import new_reference
 from gateway.plane.plane_cookies import Browser, PlaneCookies
 from gateway.plane.remembered import RememberedRequests
+from gateway.plane.saml_request import accepted_saml_request, begins_saml
 from gateway.plane.sign_in_metrics import PROMPT_NONE, Outcome, count
+from gateway.plane.silent_refusal import is_silent
+from gateway.plane.token_grant import is_asked_about
 from gateway.plane.verdict import Asked, Headers, Pass, Verdict
 from idp_plugin.authorization_answer import is_html, is_page
-from idp_plugin.base import Exchange, SignInRecogniser
+from idp_plugin.base import AuthorizationAnswer, Exchange, SignInRecogniser
 
 STATIC = (b".css", b".js", b".mjs", b".map", b".png", b".svg", b".ico", b".jpg", b".gif", b".woff", b".woff2")
 """What never is a page at an identity provider; a page under such a name is decoded, or refused."""
@@ -52,6 +59,8 @@ class Interception:
         recogniser: `answer` and `sets_session` run on the event loop.
         authorization_path: Path of the provider's authorization endpoint.
         session_cookies: Names of the provider's session cookies.
+        saml_paths: Where sign-ins by SAML begin at the provider, there or below.
+        cas_paths: Where sign-ins by CAS begin there.
         executor: Where decisions wait for the stores and the provider.
     """
 
@@ -67,6 +76,10 @@ class Interception:
         prefix: str,
         authorization_path: bytes,
         session_cookies: tuple[bytes, ...],
+        token_path: bytes,
+        token_decider: TokenDecider,
+        saml_paths: tuple[bytes, ...] = (),
+        cas_paths: tuple[bytes, ...] = (),
     ) -> None:
         self._recogniser = recogniser
         self._decider = decider
@@ -75,6 +88,10 @@ class Interception:
         self._executor = executor
         self._prefix = prefix
         self._authorization_path = authorization_path
+        self._saml_paths = saml_paths
+        self._cas_paths = cas_paths
+        self._token_path = token_path
+        self._token_decider = token_decider
         self._session_cookies = tuple(name + b"=" for name in session_cookies)
         # Security: only what certainly stays at the public origin streams through unread (S8).
         self._stays = re.compile(rb"(?:%b)?/(?![/\\])[!-\[\]-~]*" % re.escape(public.encode())).fullmatch
@@ -84,8 +101,10 @@ class Interception:
         return not asked.target.partition(b"?")[0].endswith(STATIC)
 
     def keeps_request_body(self, asked: Asked) -> bool:
-        """Keep the form of a posted authorization request."""
-        return asked.method == b"POST" and self._is_authorization(asked.target)
+        """Keep the form of a posted authorization or token request."""
+        return asked.method == b"POST" and (
+            self._begins_sign_in(asked.target) or self._may_issue_tokens(asked)
+        )
 
     def needs_body(self, asked: Asked, status: int, headers: Headers) -> bool:
         """Read pages, redirects that leave, responses that set a session or answer authorization requests."""
@@ -104,7 +123,9 @@ class Interception:
             elif what == b"refresh" or value.startswith(self._session_cookies):
                 return True
         # A browser may take a response without a type for a page.
-        return (status == 200 and not has_type) or self._is_authorization(asked.target)
+        if status == 200 and (not has_type or self._may_issue_tokens(asked)):
+            return True
+        return self._begins_sign_in(asked.target)
 
     async def examine(self, asked: Asked, exchange: Exchange) -> Verdict:
         """Decide about one complete response."""
@@ -126,20 +147,29 @@ class Interception:
             self._remembered.remember(browser.id, target)
             if answer or "prompt=" in target:
                 request = read_request(target.encode("ascii"))
+        saml = accepted_saml_request(exchange, self._saml_paths)
+        if saml:
+            self._remembered.remember(browser.id, saml.target)
         if request and "none" in request.prompts:
             PROMPT_NONE.inc()
         if answer is None and self._recogniser.sets_session(exchange):
             return await self._in_thread(self._decider.miss, exchange.status)
+        if answer is None and self._may_issue_tokens(asked) and is_asked_about(exchange):
+            return await self._in_thread(self._token_decider.decide, exchange)
         if answer is None:
-            return self._page(exchange, browser, is_remembered=bool(target))
-        if request and not request.is_answered_by(answer.redirect_uri, answer.parameters.get("state", "")):
-            request = None
+            return self._page(exchange, browser, is_remembered=bool(target or saml))
+        if answer.protocol == "cas":
+            request = cas_request(exchange, answer, self._cas_paths)
+        else:
+            request = request if request and _is_own_answer(request, answer) else None
         # Only a request that is answered on the spot can have been silent: what is remembered may be made up.
-        if request and "none" in request.prompts:
-            count(Outcome.UNASKED)
-            return Pass(browser.set_cookie)
-        answered = Answered(exchange, answer, browser, request)
+        silent = is_silent(request, asked.headers, is_on_the_spot=bool(target))
+        saml = saml if saml and saml.is_answered_by(answer) else None
+        answered = Answered(exchange, answer, browser, request, asked.client, silent, saml)
         return await self._in_thread(self._decider.decide, answered)
+
+    def _may_issue_tokens(self, asked: Asked) -> bool:
+        return asked.method == b"POST" and asked.target.startswith(self._token_path)
 
     async def _in_thread(self, decide: Callable[[_Given], Verdict], given: _Given) -> Verdict:
         return await asyncio.get_running_loop().run_in_executor(self._executor, decide, given)
@@ -166,5 +196,16 @@ class Interception:
             body = insert_link(exchange.response_body, target=exchange.target, prefix=self._prefix)
         return Pass(browser.set_cookie if is_remembered else (), body)
 
+    def _begins_sign_in(self, target: bytes) -> bool:
+        return self._is_authorization(target) or begins_saml(target, self._saml_paths)
+
     def _is_authorization(self, target: bytes) -> bool:
         return target.partition(b"?")[0] == self._authorization_path
+
+
+def _is_own_answer(request: AuthorizationRequest, answer: AuthorizationAnswer) -> bool:
+    """Tell whether the answer to a request answers it; who pushed or signed one is bound to it."""
+    # Spec: RFC 9101 section 6.3, RFC 9126 section 4: the provider compares the client with the object's.
+    return request.is_hidden or request.is_answered_by(
+        answer.redirect_uri, answer.parameters.get("state", "")
+    )

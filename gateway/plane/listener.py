@@ -2,13 +2,14 @@
 
 import asyncio
 import contextlib
+import socket
 import ssl
 import time
 from collections.abc import Callable
 
 from gateway.plane.connection import Connection
 from gateway.plane.observe import CONNECTIONS, REFUSALS, Observer
-from gateway.plane.request_head import RequestHead, Rules
+from gateway.plane.request_head import RequestHead, Rules, read_head
 from gateway.plane.turn import Turn
 from gateway.settings import LimitsSettings, TimeoutSettings
 
@@ -21,7 +22,9 @@ class Listener:
     Args:
         listen: `host:port`; port 0 takes a free one.
         turn_for: Decides who answers a request.
+        read_head: Understands a request's head, or refuses it.
         each_tick: Called with the monotonic time, about once a second.
+        bound: A socket to listen on instead of `listen`, bound already.
     """
 
     def __init__(
@@ -35,17 +38,21 @@ class Listener:
         turn_for: Callable[[Connection, RequestHead], Turn],
         tls: ssl.SSLContext | None = None,
         each_tick: Callable[[float], None] | None = None,
+        read_head: Callable[..., RequestHead] = read_head,
+        bound: socket.socket | None = None,
     ) -> None:
         self.rules = rules
         self.limits = limits
         self.timeouts = timeouts
         self.observer = observer
         self.turn_for = turn_for
+        self.read_head = read_head
         self.stopping = False
         self.port = 0
         self._listen = listen
         self._tls = tls
         self._each_tick = each_tick
+        self._bound = bound
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
         self._clock: asyncio.TimerHandle | None = None
@@ -58,9 +65,17 @@ class Listener:
         Raises:
             OSError: The address is taken or not ours.
         """
+        if self._bound is not None:
+            loop = asyncio.get_running_loop()
+            self._server = await loop.create_unix_server(lambda: Connection(self), sock=self._bound)
+        else:
+            self._server = await self._listen_at_address()
+            self.port = self._server.sockets[0].getsockname()[1]
+        self._check()
+
+    async def _listen_at_address(self) -> asyncio.Server:
         host, _, port = self._listen.rpartition(":")
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
+        return await asyncio.get_running_loop().create_server(
             lambda: Connection(self),
             host.strip("[]"),
             int(port),
@@ -68,8 +83,6 @@ class Listener:
             ssl=self._tls,
             ssl_handshake_timeout=self.timeouts.head if self._tls else None,
         )
-        self.port = self._server.sockets[0].getsockname()[1]
-        self._check()
 
     async def stop(self) -> None:
         """Take no more connections, let requests in flight end, then tear what is left."""

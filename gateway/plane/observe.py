@@ -44,7 +44,7 @@ class Ended(Protocol):
     started: float
     """Monotonic time."""
     side: str
-    """`idp`, `own` or `refused`."""
+    """`idp`, `own`, `auth` or `refused`."""
     status: int
     """HTTP status, or `CLIENT_GONE`."""
     method: bytes

@@ -1,14 +1,18 @@
 """An answer of the identity provider, packed so that it can be delivered later, once."""
 
 import base64
+import datetime as dt
 import json
 from dataclasses import dataclass, field
 
 from gateway.plane.verdict import Headers
-from idp_plugin.base import Exchange
+from idp_plugin.base import AuthorizationAnswer, Exchange
+from idp_plugin.saml_response import read_response
 
 DELIVERED = frozenset({b"location", b"content-type", b"content-security-policy"})
 """The only fields of the held answer that are delivered; its cookies reached the browser when it was held."""
+ON_THE_WAY = dt.timedelta(seconds=5)
+"""What the browser may take from here to the relying party."""
 HARDENED: Headers = (
     (b"Cache-Control", b"no-store"),
     (b"Referrer-Policy", b"no-referrer"),
@@ -38,6 +42,16 @@ def pack(exchange: Exchange) -> bytes:
         "body": base64.b64encode(exchange.response_body).decode(),
     }
     return json.dumps(record).encode()
+
+
+def parked_until(
+    answer: AuthorizationAnswer, *, now: dt.datetime, default: dt.timedelta, most: dt.timedelta
+) -> dt.datetime:
+    """Return until when an answer may be delivered: a SAML response states it, of a code it is known."""
+    response = read_response(answer.parameters.get("SAMLResponse", ""))
+    if response is None or response.good_until is None:
+        return now + default
+    return min(response.good_until - ON_THE_WAY, now + most)
 
 
 def unpack(packed: bytes) -> Parked:

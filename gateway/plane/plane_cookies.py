@@ -8,7 +8,7 @@ from gateway.cookies import Cookie, cookie_name
 from gateway.plane.verdict import Headers
 from gateway.settings import GatewaySettings
 
-HOLD_SECONDS = 1800
+HOLD_SECONDS = 600
 REQUESTS_SECONDS = 86_400
 SATISFIED_SECONDS = 300
 _SHAPE = re.compile(rb"[A-Za-z0-9_-]{32}")
@@ -40,6 +40,7 @@ class PlaneCookies:
         self._hold_end = end % (HOLD_SECONDS, b"Lax")
         self._satisfied = cookie_name(Cookie.SATISFIED, settings).encode()
         self._satisfied_end = end % (SATISFIED_SECONDS, b"Lax")
+        self._decided = cookie_name(Cookie.DECIDED, settings).encode()
 
     def browser(self, headers: Headers) -> Browser:
         """Return the browser that sent a request, a new one where the cookie is missing, odd or doubled."""
@@ -60,6 +61,11 @@ class PlaneCookies:
     def satisfied(self, token: str) -> Headers:
         """Return what gives the browser its claim for an outage."""
         return ((b"Set-Cookie", self._satisfied + b"=" + token.encode() + self._satisfied_end),)
+
+    def decided(self, application: str, token: str) -> Headers:
+        """Return what gives the browser its claim for a native data plane."""
+        line = b"%b-%b=%b%b" % (self._decided, application.encode(), token.encode(), self._satisfied_end)
+        return ((b"Set-Cookie", line),)
 
     def satisfied_claims(self, headers: Headers) -> list[str]:
         """Return the claims that a request brings."""

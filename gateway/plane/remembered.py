@@ -16,12 +16,14 @@ from concurrent.futures import Executor
 import structlog
 
 from gateway.plane.authorization_request import AuthorizationRequest, read_request
+from gateway.plane.saml_request import SamlRequest, is_saml, read_kept
 from gateway.plane.sign_in_metrics import UNSAVED_REQUESTS
+from idp_plugin.base import AuthorizationAnswer
 from store.errors import StoreError
 from store.expiring import Entry, Expiring
 
 KIND = "requests"
-KEPT_PER_BROWSER = 8
+KEPT_PER_BROWSER = 16
 LIFETIME = dt.timedelta(minutes=30)
 FLUSH_SECONDS = 0.02
 MOST_BROWSERS = 20_000
@@ -84,17 +86,37 @@ class RememberedRequests:
         if self._flushing is None or self._flushing.done():
             self._flushing = asyncio.get_running_loop().create_task(self._flush())
 
-    def matching(self, browser: str, redirect_uri: str, state: str) -> AuthorizationRequest | None:
+    def matching(
+        self, browser: str, redirect_uri: str, state: str, *, step_client: str = ""
+    ) -> AuthorizationRequest | None:
         """Return the newest request that an answer with these belongs to.
 
         None also where two clients asked with the same ones: nobody can tell which is answered (S11).
 
+        Args:
+            step_client: The client that the answered step names for certain: its one hidden request may be
+                meant, where no other fits.
+
         Raises:
             StoreUnavailable: Not in memory, and Valkey does not answer.
         """
-        found = _answered(self._in_memory(browser), redirect_uri, state)
+        requests = self._in_memory(browser)
+        found = _answered(requests, redirect_uri, state)
         if not found:
-            found = _answered(map(_load, self._expiring.entries(KIND, browser)), redirect_uri, state)
+            requests = [_load(entry) for entry in self._expiring.entries(KIND, browser)] or requests
+            found = _answered(requests, redirect_uri, state) or _hidden(requests, step_client)
+        return found[0] if len(found) == 1 else None
+
+    def matching_saml(self, browser: str, answer: AuthorizationAnswer) -> SamlRequest | None:
+        """Return the newest SAML request that an answer belongs to; None where two relying parties asked.
+
+        Raises:
+            StoreUnavailable: Not in memory, and Valkey does not answer.
+        """
+        kept = self._kept_in_memory(browser)
+        found = _answered_saml(kept, answer)
+        if not found:
+            found = _answered_saml(map(_kept, self._expiring.entries(KIND, browser)), answer)
         return found[0] if len(found) == 1 else None
 
     async def close(self) -> None:
@@ -118,10 +140,12 @@ class RememberedRequests:
             self._bytes -= _size(self._local.pop(first))
 
     def _in_memory(self, browser: str) -> list[AuthorizationRequest | None]:
+        return [_read(kept) for kept in self._kept_in_memory(browser)]
+
+    def _kept_in_memory(self, browser: str) -> list[str]:
         oldest = self._seconds() - LIFETIME.total_seconds()
         with self._lock:
-            young = [target for target, at in self._local.get(browser, ()) if at > oldest]
-        return [read_request(target.encode("ascii")) for target in young]
+            return [target for target, at in self._local.get(browser, ()) if at > oldest]
 
     def _may_flush(self, second: int, size: int) -> bool:
         if second != self._second:
@@ -157,5 +181,35 @@ def _answered(
     return list(newest.values())
 
 
+def _hidden(requests: Iterable[AuthorizationRequest | None], client_id: str) -> list[AuthorizationRequest]:
+    """Return a client's requests of which only the provider knows what they ask, each once."""
+    hidden = {
+        request.target: request
+        for request in requests
+        if request and request.is_hidden and request.client_id == client_id
+    }
+    return list(hidden.values())
+
+
+def _answered_saml(kept: Iterable[str], answer: AuthorizationAnswer) -> list[SamlRequest]:
+    """Return the newest fitting request of each relying party; unasked sign-ins differ by their address."""
+    newest: dict[str, SamlRequest] = {}
+    for each in kept:
+        request = read_kept(each)
+        if request and request.is_answered_by(answer):
+            newest.setdefault(request.client_id or request.target, request)
+    return list(newest.values())
+
+
 def _load(value: bytes) -> AuthorizationRequest | None:
-    return read_request(json.loads(value)["target"].encode("ascii"))
+    return _read(_kept(value))
+
+
+def _read(kept: str) -> AuthorizationRequest | None:
+    # Security: what began by SAML is never read as anything else, whatever its query says.
+    return None if is_saml(kept) else read_request(kept.encode("ascii"))
+
+
+def _kept(value: bytes) -> str:
+    target: str = json.loads(value)["target"]
+    return target

@@ -4,12 +4,16 @@ import enum
 
 from prometheus_client import Counter
 
+from enforcement.decision import Decision, Deny
+
 
 class Outcome(enum.StrEnum):
     """How one authorization answer ended."""
 
     RELEASED = "released"
     """Handed on: the gate had nothing to ask."""
+    WITHHELD = "withheld"
+    """Handed on although something is missing: the policy's maintenance."""
     HELD = "held"
     """Kept; the browser went to the portal."""
     DENIED = "denied"
@@ -26,16 +30,19 @@ class Outcome(enum.StrEnum):
     """Handed on during an outage, because the policy says so."""
     FAULT_DENIED = "fault_denied"
     """Refused during an outage."""
-    UNASKED = "unasked"
-    """Handed on although not asked: a `prompt=none` request."""
+    SILENT = "silent"
+    """The relying party asked silently, and was told that the person has to see a page."""
+    TOKEN_REFUSED = "token_refused"  # noqa: S105 - a label
+    """The application was told by an error of the token endpoint."""
     FAILED = "failed"
     """A failure of ours; refused."""
 
 
 SIGN_INS = Counter("sparekey_sign_ins", "Authorization answers, by how they ended", ["outcome"])
-PROMPT_NONE = Counter("sparekey_prompt_none", "Silent authorization requests, passed unasked")
+PROMPT_NONE = Counter("sparekey_prompt_none", "Silent authorization requests")
 SESSION_MISSES = Counter("sparekey_session_misses", "Responses that set a session and were not recognised")
 GATE_FAULTS = Counter("sparekey_gate_faults", "Sign-ins at which infrastructure failed", ["answer"])
+GATE_REPORTS = Counter("sparekey_gate_reports", "Sign-ins that a rule in report only would hold", ["rule"])
 UNSAVED_REQUESTS = Counter("sparekey_unsaved_requests", "Authorization requests kept in memory only")
 
 _OUTCOMES = {outcome: SIGN_INS.labels(outcome.value) for outcome in Outcome}
@@ -50,3 +57,10 @@ def count(outcome: Outcome) -> None:
 def count_fault(answer: str) -> None:
     """Count one fault by its answer, `release` or `deny`."""
     _FAULTS[answer].inc()
+
+
+def count_reports(decision: Decision) -> None:
+    """Count what rules in report only say of one sign-in."""
+    if not isinstance(decision, Deny):
+        for rule in decision.reported:
+            GATE_REPORTS.labels(rule).inc()

@@ -41,6 +41,10 @@ for (const form of document.querySelectorAll("form[data-resend-at]")) {
   tick();
 }
 
+// A form that only carries something on needs no press.
+const carrying = document.querySelector("form[data-carries-on]");
+if (carrying) carrying.requestSubmit();
+
 // Printing what the page shows.
 for (const button of document.querySelectorAll("button[data-print]")) {
   button.addEventListener("click", () => window.print());

@@ -4,12 +4,8 @@ Source: Keycloak 26.4, `AuthenticationManager.createLoginCookie` (an internal fo
 shape); security rule S9.
 """
 
-import base64
-import binascii
 import ipaddress
-import json
 from collections.abc import Callable
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import structlog
@@ -20,7 +16,9 @@ from idp_plugin.cookie_fields import cookies_set
 from idp_plugin.known_sessions import KnownSessions
 from idp_plugin.oidc import session_cookie
 from idp_plugin.oidc_provider import OidcProvider
+from idp_plugin.saml_response import read_response
 from idp_plugin.silent_check import LONGEST_SUBJECT, SilentCheck
+from idp_plugin.unverified_jwt import contents
 
 COOKIE = b"KEYCLOAK_IDENTITY"
 TYPE = "Serialized-ID"
@@ -60,9 +58,24 @@ class KeycloakRecogniser:
         return (COOKIE,)
 
     @property
+    def saml_paths(self) -> tuple[bytes, ...]:
+        """Where sign-ins by SAML begin, there or below."""
+        return (self._realm_path.encode() + b"protocol/saml",)
+
+    @property
+    def cas_paths(self) -> tuple[bytes, ...]:
+        """Where sign-ins by CAS begin: an extension may speak it."""
+        return (self._realm_path.encode() + b"protocol/cas/login",)
+
+    @property
     def authorization_path(self) -> bytes:
         """Path of the authorization endpoint."""
         return (self._realm_path.removesuffix("/") + AUTHORIZATION).encode()
+
+    @property
+    def token_path(self) -> bytes:
+        """What the addresses begin with at which tokens are issued: those of every protocol."""
+        return (self._realm_path + "protocol/").encode()
 
     def answer(self, exchange: Exchange) -> AuthorizationAnswer | None:
         """Return the authorization answer of this realm, if any.
@@ -88,12 +101,12 @@ class KeycloakRecogniser:
         if self._is_console(exchange.target.partition(b"?")[0].decode("latin-1")):
             return False
         leads = list(targets(exchange))
-        steps = (target.stays(self._provider.public) or "error" in dict(target.pairs) for target in leads)
+        steps = (target.stays(self._provider.public) or target.refuses for target in leads)
         return not leads or not all(steps)
 
     def recognise(self, exchange: Exchange, answer: AuthorizationAnswer) -> SignIn:
         """Return who is signed in: from the response's own cookie where every condition of S9 holds."""
-        stated = answer.parameters.get("session_state", "")
+        stated = _stated_session(answer)
         believed = self._from_cookie(exchange, stated)
         if believed is None:
             return self._ask(exchange, stated)
@@ -127,7 +140,7 @@ class KeycloakRecogniser:
             return None
         if cookies[0].path != self._realm_path.encode():
             return None
-        said = _payload(cookies[0].value)
+        said = contents(cookies[0].value)
         subject, session_id = said.get("sub"), said.get("sid")
         fits = said.get("typ") == TYPE and said.get("iss") == self._issuer and session_id == stated
         if not fits or not isinstance(subject, str) or not 0 < len(subject) <= LONGEST_SUBJECT:
@@ -165,31 +178,26 @@ class KeycloakRecogniser:
             return False
         stated = target.answer().parameters.get("iss", "")
         cookies = [cookie.value for cookie in cookies_set(exchange, COOKIE) if not cookie.removes]
-        issuers = {stated, *(str(_payload(value).get("iss", "")) for value in cookies)} - {""}
+        issuers = {stated, *(str(contents(value).get("iss", "")) for value in cookies)} - {""}
         return bool(issuers) and self._issuer not in issuers
 
     def _states_our_issuer(self, cookie: bytes) -> bool:
         """Tell whether a session cookie is this realm's, or of a shape that nobody knows."""
-        return bool(_payload(cookie).get("iss", self._issuer) == self._issuer)
+        return bool(contents(cookie).get("iss", self._issuer) == self._issuer)
+
+
+def _stated_session(answer: AuthorizationAnswer) -> str:
+    """Return the session that an answer names; empty where it names none, or hides it."""
+    if answer.protocol != "saml":
+        return answer.parameters.get("session_state", "")
+    response = read_response(answer.parameters.get("SAMLResponse", ""))
+    # Spec: Keycloak 26.4, `SamlProtocol.authenticated`: the session's id, two colons, the client's.
+    return response.session_index.partition("::")[0] if response else ""
 
 
 def _leads_elsewhere(path: str) -> bool:
     """Tell whether a path may end up somewhere else than it begins."""
     return "/." in path or ";" in path
-
-
-def _payload(token: bytes) -> dict[str, Any]:
-    """Return what a JWT says, unverified; empty where it is none."""
-    parts = token.split(b".")
-    if len(parts) != 3:
-        return {}
-    try:
-        said = json.loads(
-            base64.b64decode(parts[1] + b"=" * (-len(parts[1]) % 4), altchars=b"-_", validate=True)
-        )
-    except (ValueError, binascii.Error):
-        return {}
-    return said if isinstance(said, dict) else {}
 
 
 def _is_private(address: str) -> bool:

@@ -23,6 +23,10 @@ class KeycloakSessions:
             self._admin.delete(f"sessions/{part(session_id)}", isOffline="true")
         return len(self._admin.get(f"{user}/sessions") or ()) + len(set(self._offline(user)))
 
+    def end(self, session_id: str) -> None:
+        """End one session (`base.SessionEnder`)."""
+        self._admin.delete(f"sessions/{part(session_id)}")
+
     def _offline(self, user: str) -> Iterator[str]:
         for consent in self._admin.get(f"{user}/consents") or ():
             for grant in consent.get("additionalGrants") or ():

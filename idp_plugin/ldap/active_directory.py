@@ -17,6 +17,7 @@ from idp_plugin.base import Identity, PasswordState, Subject, TargetResult, Writ
 from idp_plugin.errors import IdpMisconfigured, NotPermitted, PasswordRefused, RefusalReason
 from idp_plugin.ldap import active_directory_account as account_of
 from idp_plugin.ldap import connection as ldap
+from idp_plugin.ldap.account_state import AccountState
 from idp_plugin.ldap.active_directory_codes import judge, proved
 from idp_plugin.ldap.active_directory_groups import TokenReader
 from idp_plugin.ldap.active_directory_policy import AccountPolicy, AccountPolicyReader, reasons
@@ -24,7 +25,7 @@ from idp_plugin.ldap.active_directory_rights import RightCheck, check_rights, ma
 from idp_plugin.ldap.active_directory_root import ACCESS_LIST, RootEntry, root_entry
 from idp_plugin.ldap.active_directory_rules import names_in
 from idp_plugin.ldap.connection import Control, Entry, Session
-from idp_plugin.ldap.directory import EMAIL_ATTRIBUTES, PHONE_ATTRIBUTES, LdapDirectory, utc_now
+from idp_plugin.ldap.directory import LdapDirectory, utc_now
 from idp_plugin.ldap.groups import GroupReader
 from idp_plugin.ldap.names import alike, equals, is_askable, is_uuid
 from idp_plugin.ldap.password_write import PasswordWrite, require_writable
@@ -45,7 +46,7 @@ class _Ready:
 
 
 class ActiveDirectory(LdapDirectory):
-    """A `Directory` and a `PasswordWriter`. Thread-safe; every call is one connection of its own."""
+    """A `Directory` and a `PasswordWriter`. Thread-safe; see `LdapDirectory`."""
 
     def __init__(
         self,
@@ -102,11 +103,6 @@ class ActiveDirectory(LdapDirectory):
     def _old_lives(self) -> dt.timedelta:
         return dt.timedelta(minutes=self._settings.old_password_minutes)
 
-    def password_changed_at(self, account: Subject) -> dt.datetime | None:
-        """Return when the account's password was last written, by the server's clock."""
-        person = self._as_service(lambda session: self._entry(session, account))
-        return account_of.moment(account_of.number(person, "pwdLastSet")) if person else None
-
     def rights(self, account: Subject) -> tuple[RightCheck, ...]:
         """Return which rights our account has over this one; nothing is written.
 
@@ -138,7 +134,7 @@ class ActiveDirectory(LdapDirectory):
             judge(session.replace(found.person.dn, changes, hints), why)
 
         self._settled(write, lambda: self._as_service(work))
-        return ()
+        return self._results(write)
 
     def change_password(self, account: Subject, old: str, new: str) -> tuple[TargetResult, ...]:
         """Write a new password as the person, who proves the old one; history and age are checked."""
@@ -166,7 +162,7 @@ class ActiveDirectory(LdapDirectory):
                 self._as_service(lambda session: exchange(session, self._ready(session, account)))
 
         self._settled(write, send)
-        return ()
+        return self._results(write)
 
     def require_change(self, account: Subject) -> None:
         """Date the password to never, which lets the person do nothing but choose another one."""
@@ -221,6 +217,9 @@ class ActiveDirectory(LdapDirectory):
     def _written_time(self, person: Entry) -> str:
         return person.first("pwdLastSet")
 
+    def _written_at(self, person: Entry) -> dt.datetime | None:
+        return account_of.moment(account_of.number(person, "pwdLastSet"))
+
     def _bind_as_person(self, session: Session, dn: str, password: str) -> PasswordState:
         return proved(session.bind(dn, password), session)
 
@@ -248,24 +247,10 @@ class ActiveDirectory(LdapDirectory):
         age = policy.minimum_age if policy else dt.timedelta(0)
         return account_of.may_change_after(person, age, self._clock())
 
-    def _identity(self, session: Session, reader: GroupReader, person: Entry) -> Identity:
+    def _account_state(self, session: Session, reader: GroupReader, person: Entry) -> AccountState:
         policy = self._policies.of(session, person, reader.context)
-        id_ = self._id(person)
-        power = self._power(reader, person)
-        return Identity(
-            subject=Subject(self._source, id_),
-            account=Subject(self._settings.name, id_),
-            username=self._username(person),
-            display_name=person.first("displayName") or person.first("cn"),
-            emails=self._contacts(person, EMAIL_ATTRIBUTES),
-            phones=self._contacts(person, PHONE_ATTRIBUTES),
-            trusted_phones=self._trusted(person, PHONE_ATTRIBUTES),
-            groups=self._group_names(reader, person),
-            locale=person.first("preferredLanguage"),
-            enabled=self._is_enabled(person),
+        return AccountState(
             locked=account_of.is_locked(person),
-            privileged=power.privileged,
-            opened=power.opened,
             password_state=account_of.password_state(person, self._clock()),
             may_change_password=account_of.may_change(person),
             may_change_password_after=self._may_change_after(person, policy),

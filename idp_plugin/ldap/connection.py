@@ -1,11 +1,12 @@
 """The strict connection: every call of ldap3 is here, so that another library could take its place.
 
 What it insists on, and why, was measured on real directories: verification always; StartTLS before
-anything else on `ldap://`; one connection per operation, always closed; one deadline over the whole
-operation; and a write is never sent twice. `servers` adds the fail-over.
+anything else on `ldap://`; one deadline over the whole operation; and a write is never sent twice. `servers`
+adds the fail-over, `kept_sessions` what outlives an operation.
 """
 
 import contextlib
+import select
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,6 +31,8 @@ from idp_plugin.ldap.strict_socket import Deadline, PlainSocket, secure
 _REFERRAL_FIELD = 3
 # ldap3 2.9.1 cannot read a referral that answers an extended operation; it can those of other answers.
 asn1.EXTENDED_RESPONSE_CONTEXT.setdefault(_REFERRAL_FIELD, asn1.decode_sequence)
+
+_GOODBYE_SECONDS = 0.5
 
 PAGE = 500
 """Entries per page of a long search."""
@@ -127,6 +130,20 @@ class Session:
     def renew(self, seconds: float) -> None:
         """Start the deadline again, for work that goes on page by page."""
         self._deadline.renew(seconds)
+
+    def begin_again(self, seconds: float) -> None:
+        """Get ready for another operation, after a whole one."""
+        self._deadline.renew(seconds)
+        self.has_written = False
+
+    def is_silent(self) -> bool:
+        """Tell whether nothing waits to be read, as it does where the server hung up or left a message."""
+        sock = self._connection.socket
+        if sock is None or sock.fileno() < 0 or sock.pending():
+            return False
+        waiting = select.poll()
+        waiting.register(sock, select.POLLIN | select.POLLHUP | select.POLLERR)
+        return not waiting.poll(0)
 
     def search(
         self,
@@ -290,9 +307,15 @@ class Session:
         value = bytes(control["value"] or b"") if control else b""
         return Answer(int(result["result"]), decode(value), str(result.get("message") or ""))
 
+    def abandon(self) -> None:
+        """Free the socket without a word."""
+        if self._connection.socket is not None:
+            self._connection.socket.close()
+
     def close(self) -> None:
         """Say goodbye and free the socket, whatever state it is in."""
         sock = self._connection.socket
+        self._deadline.renew(_GOODBYE_SECONDS)
         with contextlib.suppress(*_LIBRARY_FAILURES):
             self._connection.unbind()
         if sock is not None:

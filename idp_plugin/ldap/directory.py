@@ -10,17 +10,21 @@ from typing import TypeVar
 
 import structlog
 
-from idp_plugin.base import Identity, PasswordState, Subject
+from idp_plugin.base import Identity, PasswordState, Subject, TargetOutcome, TargetResult
 from idp_plugin.errors import (
+    IdpError,
     IdpMisconfigured,
     IdpUnavailable,
     NotPermitted,
     OutcomeUnknown,
     WrongPassword,
 )
+from idp_plugin.last_write import LastWrite
 from idp_plugin.ldap import connection as ldap
+from idp_plugin.ldap.account_state import AccountState
 from idp_plugin.ldap.address import Server
 from idp_plugin.ldap.connection import Control, Entry, Session
+from idp_plugin.ldap.convergence import Replicas
 from idp_plugin.ldap.groups import GroupReader, Power
 from idp_plugin.ldap.names import comparable, equals, is_askable
 from idp_plugin.ldap.password_write import PasswordWrite
@@ -42,7 +46,13 @@ def utc_now() -> dt.datetime:
 
 
 class LdapDirectory(ABC):
-    """The common part of a `Directory` and `PasswordWriter`. Thread-safe; a call is one connection."""
+    """The common part of a `Directory` and `PasswordWriter`. Thread-safe.
+
+    The service account's connections are kept for a while; a person's is made for one bind and closed.
+    """
+
+    _notes_before_it_answers = True
+    """Whether lock, expiry and history are up to date when a write is answered."""
 
     def __init__(
         self,
@@ -65,7 +75,14 @@ class LdapDirectory(ABC):
         self._settings = settings
         self._source = subject_source
         self._clock = clock
-        self._servers = Servers(settings.servers, settings.ca, settings.seconds)
+        self._servers = Servers(
+            settings.servers,
+            settings.ca,
+            settings.seconds,
+            keep=settings.keep_seconds,
+            keep_after_write=self._notes_before_it_answers,
+        )
+        self._replicas = Replicas(settings)
         self._facts = FactsReader()
         self._attributes = (
             settings.id_attribute,
@@ -81,8 +98,8 @@ class LdapDirectory(ABC):
         """Tell whether it can be an immutable id here at all."""
 
     @abstractmethod
-    def _identity(self, session: Session, reader: GroupReader, person: Entry) -> Identity:
-        """Return what an entry says."""
+    def _account_state(self, session: Session, reader: GroupReader, person: Entry) -> AccountState:
+        """Return what an entry says beside names and memberships."""
 
     @abstractmethod
     def _is_enabled(self, person: Entry) -> bool:
@@ -91,6 +108,10 @@ class LdapDirectory(ABC):
     @abstractmethod
     def _written_time(self, person: Entry) -> str:
         """Return when the password was last written, as the server writes it; empty where unknown."""
+
+    @abstractmethod
+    def _written_at(self, person: Entry) -> dt.datetime | None:
+        """Return the same as a time; the latest that it can have been, where that is all there is."""
 
     @abstractmethod
     def _bind_as_person(self, session: Session, dn: str, password: str) -> PasswordState:
@@ -139,6 +160,21 @@ class LdapDirectory(ABC):
                 if not wanted or wanted & identity.groups:
                     yield identity
 
+    def last_write(self, account: Subject, *, server: str = "") -> LastWrite | None:
+        """Return when the account's password was last written; None where it never was, or is nobody's.
+
+        Args:
+            account: `Identity.account`.
+            server: Ask this one of the settings alone; the first that answers when empty.
+        """
+        only = self._servers.named(server) if server else None
+        where, person = self._as_service(lambda session: self._seen(session, account), only=only)
+        at = self._written_at(person) if person else None
+        return LastWrite(at, str(where)) if at else None
+
+    def _seen(self, session: Session, account: Subject) -> tuple[Server, Entry | None]:
+        return session.server, self._entry(session, account)
+
     @property
     def attributes_read(self) -> tuple[str, ...]:
         """Every attribute of people that the service account must be able to read."""
@@ -155,8 +191,13 @@ class LdapDirectory(ABC):
             (str(server), self._as_service(self._facts.of, only=server)) for server in self._servers.all
         )
 
-    def verify_password(self, account: Subject, password: str) -> PasswordState:
+    def verify_password(self, account: Subject, password: str, *, server: str = "") -> PasswordState:
         """Check a password by one bind, which counts towards the directory's lock.
+
+        Args:
+            account: `Identity.account`.
+            password: As typed.
+            server: Ask this one alone; see `LastWrite`.
 
         Returns:
             USABLE, MUST_CHANGE or EXPIRED: in each case the password was right.
@@ -164,17 +205,16 @@ class LdapDirectory(ABC):
         Raises:
             WrongPassword: Wrong, locked, or nobody has this account.
         """
-        person = self._as_service(lambda session: self._entry(session, account))
+        only = self._servers.named(server) if server else None
+        where, person = self._as_service(lambda session: self._seen(session, account), only=only)
         if person is None:
             raise WrongPassword
-        return self._servers.run(lambda session: self._bind_as_person(session, person.dn, password))
+        return self._servers.run(
+            lambda session: self._bind_as_person(session, person.dn, password), only=where
+        )
 
     def _as_service(self, work: Callable[[Session], T], *, only: Server | None = None) -> T:
-        def bound(session: Session) -> T:
-            self._bind(session)
-            return work(session)
-
-        return self._servers.run(bound, only=only)
+        return self._servers.run_signed_in(self._bind, work, only=only)
 
     def _bind(self, session: Session) -> None:
         answer = session.bind(self._settings.bind_dn, self._settings.bind_password.get_secret_value())
@@ -278,6 +318,29 @@ class LdapDirectory(ABC):
     def _group_names(self, reader: GroupReader, person: Entry) -> frozenset[str]:
         return reader.names(person, self._username(person))
 
+    def _identity(self, session: Session, reader: GroupReader, person: Entry) -> Identity:
+        state, id_ = self._account_state(session, reader, person), self._id(person)
+        power = self._power(reader, person)
+        return Identity(
+            subject=Subject(self._source, id_),
+            account=Subject(self._settings.name, id_),
+            username=self._username(person),
+            display_name=person.first("displayName") or person.first("cn"),
+            emails=self._contacts(person, EMAIL_ATTRIBUTES),
+            phones=self._contacts(person, PHONE_ATTRIBUTES),
+            trusted_phones=self._trusted(person, PHONE_ATTRIBUTES),
+            groups=self._group_names(reader, person),
+            roles=state.roles,
+            locale=person.first("preferredLanguage"),
+            enabled=self._is_enabled(person),
+            locked=state.locked,
+            privileged=power.privileged,
+            opened=power.opened,
+            password_state=state.password_state,
+            may_change_password=state.may_change_password,
+            may_change_password_after=state.may_change_password_after,
+        )
+
     def _contacts(self, person: Entry, attributes: Iterable[str]) -> tuple[str, ...]:
         """Return values, those of attributes that people cannot write first (S2), each once."""
         trusted = {name.lower() for name in self._settings.trusted_attributes}
@@ -289,8 +352,20 @@ class LdapDirectory(ABC):
         trusted = {name.lower() for name in self._settings.trusted_attributes}
         return self._contacts(person, [name for name in attributes if name.lower() in trusted])
 
-    def _mark(self, account: Subject, attribute: str, value: bytes) -> None:
+    def _mark(
+        self,
+        account: Subject,
+        attribute: str,
+        value: bytes,
+        require: Callable[[Session, Entry], None] = lambda *_: None,
+    ) -> None:
         """Give an attribute of an account that we may write one value, as the service account.
+
+        Args:
+            account: `Identity.account`.
+            attribute: Its name.
+            value: The only one that it has from then on.
+            require: Raises where the value would not do here what it is for.
 
         Raises:
             NotPermitted: Privileged, closed, or our account lacks the right.
@@ -298,6 +373,7 @@ class LdapDirectory(ABC):
 
         def work(session: Session) -> None:
             person = self._writable(session, account)
+            require(session, person)
             answer = session.replace(person.dn, {attribute: value})
             if answer.code != ldap.SUCCESS:
                 raise NotPermitted(f"{attribute} answered {answer.code}")
@@ -313,6 +389,37 @@ class LdapDirectory(ABC):
                 raise
             log.warning("directory_write_settled", server=lost.server)
             return None
+
+    def _results(self, write: PasswordWrite) -> tuple[TargetResult, ...]:
+        """Return at how many further servers a password that was just written works, where any are asked."""
+        person, server = write.person, write.server
+        if person is None or server is None or not self._settings.replicas:
+            return ()
+
+        def written_at(servers: Servers, where: Server) -> dt.datetime | None:
+            def work(session: Session) -> dt.datetime | None:
+                found = session.search(person.dn, "(objectClass=*)", self._attributes, below=False)
+                return self._written_at(found[0]) if found else None
+
+            return servers.run_signed_in(self._bind, work, only=where)
+
+        def opens(servers: Servers, where: Server) -> bool:
+            try:
+                servers.run(lambda session: self._bind_as_person(session, person.dn, write.new), only=where)
+            except WrongPassword:
+                return False
+            return True
+
+        try:
+            since = written_at(self._servers, server)
+        except IdpError:
+            return ()
+        before = self._written_at(person)
+        if since is None or (before is not None and since <= before):
+            # Two writes in one second: whoever has heard of the first seems to have heard of the second.
+            return ()
+        found = self._replicas.converged(written_at, opens, since)
+        return (TargetResult(self._settings.name, TargetOutcome.WRITTEN, found),) if found else ()
 
     def _was_written(self, write: PasswordWrite) -> bool:
         server, person = write.server, write.person

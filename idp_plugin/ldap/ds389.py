@@ -8,17 +8,29 @@ A reset writes `userPassword` itself: the extended operation would order the per
 Source: 389-ds-base 2.3; what it answers was taken from a live server, result codes and control values only.
 """
 
+import contextlib
 import datetime as dt
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from idp_plugin.base import Identity, PasswordState, Subject, TargetResult, WriterCapabilities
-from idp_plugin.errors import IdpMisconfigured, NotPermitted, PasswordRefused, RefusalReason, WrongPassword
+from idp_plugin.base import PasswordState, Subject, TargetResult, WriterCapabilities
+from idp_plugin.errors import (
+    IdpError,
+    IdpMisconfigured,
+    NotPermitted,
+    PasswordRefused,
+    RefusalReason,
+    WrongPassword,
+)
 from idp_plugin.ldap import connection as ldap
+from idp_plugin.ldap.account_state import AccountState
 from idp_plugin.ldap.account_usability import says_locked
 from idp_plugin.ldap.connection import POLICY_CONTROL, Control, Entry, Session
-from idp_plugin.ldap.directory import EMAIL_ATTRIBUTES, PHONE_ATTRIBUTES, LdapDirectory, utc_now
+from idp_plugin.ldap.directory import LdapDirectory, utc_now
 from idp_plugin.ldap.ds389_policy import (
+    SET_BY_SOMEBODY,
     STATE_ATTRIBUTES,
     Ds389Policy,
     is_enabled,
@@ -32,16 +44,30 @@ from idp_plugin.ldap.groups import GroupReader, group_names
 from idp_plugin.ldap.names import is_ds389_id, is_uuid, moment
 from idp_plugin.ldap.password_policy_control import PasswordPolicyError
 from idp_plugin.ldap.password_write import PasswordWrite, judge, require_writable
+from idp_plugin.ldap.plain_rights import NOBODYS_PASSWORD, PlainRight, PlainRightCheck, check_rights
 from idp_plugin.ldap.server_facts import ACCOUNT_USABILITY
 from idp_plugin.password_rules import AccountNames, PasswordRule, RuleName, check
 from idp_plugin.settings import DirectorySettings
 
 _USABILITY_CONTROL: Control = (ACCOUNT_USABILITY, False, None)
+_NOTED_SECONDS = 1.0
+_NOTED_PAUSE_SECONDS = 0.005
 _LOCK_ATTRIBUTES = ("accountUnlockTime", "passwordRetryCount", "retryCountResetTime")
 
 
+_TRIALS = {
+    PlainRight.RESET_PASSWORD: ("userPassword", NOBODYS_PASSWORD),
+    PlainRight.END_LOCK: ("accountUnlockTime", "19990101000000Z"),
+    PlainRight.ORDER_CHANGE: ("passwordExpirationTime", "19990101000000Z"),
+}
+
+
 class Ds389(LdapDirectory):
-    """A `Directory` and a `PasswordWriter`. Thread-safe; every call is one connection of its own."""
+    """A `Directory` and a `PasswordWriter`. Thread-safe; see `LdapDirectory`."""
+
+    # It notes the history after it has answered: a question over the same connection, and even another write,
+    # can be quicker than that.
+    _notes_before_it_answers = False
 
     def __init__(
         self,
@@ -77,10 +103,20 @@ class Ds389(LdapDirectory):
         values = (value for entry in found for name in policy.compared() for value in entry.all(name))
         return policy.rules(tuple(dict.fromkeys(values)))
 
-    def password_changed_at(self, account: Subject) -> dt.datetime | None:
-        """Return when the account's password was last written at the latest, by the server's clock."""
-        person = self._as_service(lambda session: self._entry(session, account))
-        return moment(person.first("pwdUpdateTime") or person.first("modifyTimestamp")) if person else None
+    def rights(self, account: Subject) -> tuple[PlainRightCheck, ...]:
+        """Return which rights our account has over this one; nothing is changed.
+
+        Raises:
+            NotPermitted: There is no such account, or it is hidden from us.
+        """
+
+        def work(session: Session) -> tuple[PlainRightCheck, ...]:
+            person = self._entry(session, account)
+            if person is None:
+                raise NotPermitted("missing")
+            return check_rights(session, person, _TRIALS, "modifyTimestamp")
+
+        return self._as_service(work)
 
     def set_password(self, account: Subject, new: str) -> tuple[TargetResult, ...]:
         """Write a new password as the service account; the server forgets the wrong ones with it."""
@@ -94,7 +130,31 @@ class Ds389(LdapDirectory):
             _write(session, person, new, rules)
 
         self._settled(write, lambda: self._as_service(work))
-        return ()
+        with contextlib.suppress(IdpError):
+            self._await_notes(write)
+        return self._results(write)
+
+    def _await_notes(self, write: PasswordWrite) -> None:
+        """Wait until the server has ended lock, expiry and orders: it answers first, and notes that after.
+
+        Security: an order to change that is given before it has noted the write is gone again (S23).
+        """
+        person, end = write.person, time.monotonic() + _NOTED_SECONDS
+        watched = self._noted_later(person) if person else {}
+        while person and watched and time.monotonic() < end:
+            found = self._as_service(partial(_values, dn=person.dn, names=tuple(watched)), only=write.server)
+            watched = {name: value for name, value in found.items() if value == watched[name]}
+            time.sleep(_NOTED_PAUSE_SECONDS if watched else 0)
+
+    def _noted_later(self, person: Entry) -> dict[str, str]:
+        """Return what a write changes of an account that cannot be used as it stands."""
+        ends, failures = person.first("passwordExpirationTime"), person.first("passwordRetryCount")
+        moment_of_end = moment(ends)
+        is_over = moment_of_end is not None and moment_of_end <= self._clock()
+        return {
+            **({"passwordExpirationTime": ends} if is_over else {}),
+            **({"passwordRetryCount": failures} if failures not in {"", "0"} else {}),
+        }
 
     def change_password(self, account: Subject, old: str, new: str) -> tuple[TargetResult, ...]:
         """Write a new password as the person, who proves the old one."""
@@ -117,8 +177,21 @@ class Ds389(LdapDirectory):
         state = self._settled(write, lambda: self._servers.run(work))
         if state is PasswordState.EXPIRED:
             # The old password was proved; an expired one may not write, so the service account does.
-            self.set_password(account, new)
-        return ()
+            return self.set_password(account, new)
+        return self._results(write)
+
+    def require_change(self, account: Subject) -> None:
+        """Date the expiry to where the server puts it after somebody else's write.
+
+        Raises:
+            NotPermitted: As `ChangeForcer`, and where the policy has `passwordMustChange` off: the server
+                then takes the mark for a first sign-in, and lets everything be done.
+        """
+        self._mark(account, "passwordExpirationTime", SET_BY_SOMEBODY.encode(), self._require_forcing)
+
+    def _require_forcing(self, session: Session, person: Entry) -> None:
+        if not self._policies.of(session, person).is_on("passwordMustChange"):
+            raise NotPermitted("passwordMustChange")
 
     def unlock(self, account: Subject) -> bool:
         """Clear a temporary lock and tell whether it still held; see `PasswordWriter`."""
@@ -149,6 +222,9 @@ class Ds389(LdapDirectory):
         # The first is kept only where the server is told to; the second changes with every modification.
         return f"{person.first('pwdUpdateTime')} {person.first('modifyTimestamp')}".strip()
 
+    def _written_at(self, person: Entry) -> dt.datetime | None:
+        return moment(person.first("pwdUpdateTime") or person.first("modifyTimestamp"))
+
     def _controls(self, session: Session) -> Sequence[Control]:
         return self._policies.usability(session, self._facts.of(session), _USABILITY_CONTROL)
 
@@ -175,28 +251,15 @@ class Ds389(LdapDirectory):
             case _:
                 raise IdpMisconfigured(f"bind answered {answer.code} on {session.server}")
 
-    def _identity(self, session: Session, reader: GroupReader, person: Entry) -> Identity:
+    def _account_state(self, session: Session, reader: GroupReader, person: Entry) -> AccountState:
+        del reader
         policy, now = self._policies.of(session, person), self._clock()
-        id_ = self._id(person)
-        power = self._power(reader, person)
-        return Identity(
-            subject=Subject(self._source, id_),
-            account=Subject(self._settings.name, id_),
-            username=self._username(person),
-            display_name=person.first("displayName") or person.first("cn"),
-            emails=self._contacts(person, EMAIL_ATTRIBUTES),
-            phones=self._contacts(person, PHONE_ATTRIBUTES),
-            trusted_phones=self._trusted(person, PHONE_ATTRIBUTES),
-            groups=self._group_names(reader, person),
-            roles=group_names(person.all("nsRole")),
-            locale=person.first("preferredLanguage"),
-            enabled=is_enabled(person),
+        return AccountState(
             locked=not is_enabled(person) or self._is_locked(person, policy),
-            privileged=power.privileged,
-            opened=power.opened,
             password_state=password_state(person, policy, now),
             may_change_password=policy.is_on("passwordChange"),
             may_change_password_after=may_change_after(person, policy, now),
+            roles=group_names(person.all("nsRole")),
         )
 
 
@@ -206,6 +269,11 @@ class _Told:
 
     broken: frozenset[RuleName]
     untold: frozenset[RuleName]
+
+
+def _values(session: Session, *, dn: str, names: tuple[str, ...]) -> dict[str, str]:
+    found = session.search(dn, "(objectClass=*)", names, below=False)
+    return {name: entry.first(name) for entry in found for name in names}
 
 
 def _write(session: Session, person: Entry, new: str, rules: tuple[PasswordRule, ...]) -> None:

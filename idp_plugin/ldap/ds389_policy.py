@@ -77,9 +77,9 @@ STATE_ATTRIBUTES = (
     "modifyTimestamp",
 )
 
-_SET_BY_SOMEBODY = "19700101000000Z"
+SET_BY_SOMEBODY = "19700101000000Z"
 """In the place of a date of expiry: somebody else chose the password; of an unlock: never."""
-_SPECIAL_TIMES = frozenset({_SET_BY_SOMEBODY, "19700101000001Z"})
+_SPECIAL_TIMES = frozenset({SET_BY_SOMEBODY, "19700101000001Z"})
 """Dates of expiry that are none; the second follows the first sign-in."""
 
 
@@ -169,7 +169,7 @@ def is_locked(person: Entry, policy: Ds389Policy, now: dt.datetime) -> bool:
     value = person.first("accountUnlockTime")
     if not value or _count(person, "passwordRetryCount") < policy.number("passwordMaxFailure"):
         return False
-    if value == _SET_BY_SOMEBODY:
+    if value == SET_BY_SOMEBODY:
         return not policy.is_on("passwordUnlock")
     until = moment(value)
     return until is None or now < until
@@ -178,7 +178,7 @@ def is_locked(person: Entry, policy: Ds389Policy, now: dt.datetime) -> bool:
 def password_state(person: Entry, policy: Ds389Policy, now: dt.datetime) -> PasswordState:
     """Tell whether the password still opens the account."""
     value = person.first("passwordExpirationTime")
-    if value == _SET_BY_SOMEBODY and policy.is_on("passwordMustChange"):
+    if value == SET_BY_SOMEBODY and policy.is_on("passwordMustChange"):
         return PasswordState.MUST_CHANGE
     until = moment(value)
     if not policy.is_on("passwordExp") or value in _SPECIAL_TIMES or until is None or now < until:

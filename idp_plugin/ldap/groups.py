@@ -41,6 +41,7 @@ class GroupReader:
         self._session = session
         self._context = context
         self._parents: dict[str, tuple[str, ...]] = {}
+        self._stated: dict[str, tuple[str, ...]] = {}
         self._members_of: dict[str, frozenset[str]] = {}
 
     def of(self, person: Entry, username: str) -> tuple[str, ...]:
@@ -76,10 +77,16 @@ class GroupReader:
     def _parents_of(self, group: str) -> tuple[str, ...]:
         key = comparable(group)
         if key not in self._parents:
-            entries = self._session.search(group, "(objectClass=*)", ["memberOf"], below=False)
-            stated = entries[0].all("memberOf") if entries else ()
-            self._parents[key] = (*stated, *self._naming(group))
+            self._parents[key] = (*self._stated_by(group), *self._naming(group))
         return self._parents[key]
+
+    def _stated_by(self, group: str) -> tuple[str, ...]:
+        """Return the groups that a group says it is in."""
+        key = comparable(group)
+        if key not in self._stated:
+            entries = self._session.search(group, "(objectClass=*)", ["memberOf"], below=False)
+            self._stated[key] = entries[0].all("memberOf") if entries else ()
+        return self._stated[key]
 
     def _naming(self, dn: str, username: str = "") -> tuple[str, ...]:
         """Return the groups that have this entry among their members."""
@@ -88,8 +95,9 @@ class GroupReader:
             tests.append(equals(_NAMES, username))
         # Security: a context that is hidden from us is the operator's mistake, not "in no group" (S18).
         found = self._session.search(
-            self._context, f"(|{''.join(tests)})", ["1.1"], limit=MOST_GROUPS + 1, must_exist=True
+            self._context, f"(|{''.join(tests)})", ["memberOf"], limit=MOST_GROUPS + 1, must_exist=True
         )
+        self._stated |= {comparable(entry.dn): entry.all("memberOf") for entry in found}
         if len(found) > MOST_GROUPS:
             raise TooManyGroups
         return tuple(entry.dn for entry in found)

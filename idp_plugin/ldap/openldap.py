@@ -11,14 +11,14 @@ control values only, never texts.
 import datetime as dt
 from collections.abc import Callable
 
-from idp_plugin.base import Identity, PasswordState, Subject, TargetResult, WriterCapabilities
+from idp_plugin.base import PasswordState, Subject, TargetResult, WriterCapabilities
 from idp_plugin.errors import IdpUnavailable, NotPermitted
 from idp_plugin.ldap import connection as ldap
+from idp_plugin.ldap.account_state import AccountState
 from idp_plugin.ldap.connection import Entry, Session
-from idp_plugin.ldap.directory import EMAIL_ATTRIBUTES, PHONE_ATTRIBUTES, LdapDirectory, utc_now
+from idp_plugin.ldap.directory import LdapDirectory, utc_now
 from idp_plugin.ldap.groups import GroupReader
 from idp_plugin.ldap.names import is_uuid, moment
-from idp_plugin.ldap.openldap_rights import OpenLdapRightCheck, check_rights
 from idp_plugin.ldap.password_policy import (
     STATE_ATTRIBUTES,
     is_enabled,
@@ -27,12 +27,20 @@ from idp_plugin.ldap.password_policy import (
     password_state,
 )
 from idp_plugin.ldap.password_write import PasswordWrite, bind_as_person, judge, require_writable
+from idp_plugin.ldap.plain_rights import NOBODYS_PASSWORD, PlainRight, PlainRightCheck, check_rights
 from idp_plugin.ldap.policy_reader import PolicyReader
 from idp_plugin.settings import DirectorySettings
 
+_TRIALS = {
+    PlainRight.RESET_PASSWORD: ("userPassword", NOBODYS_PASSWORD),
+    PlainRight.END_LOCK: ("pwdAccountLockedTime", "19990101000000Z"),
+    # As good as absent.
+    PlainRight.ORDER_CHANGE: ("pwdReset", "FALSE"),
+}
+
 
 class OpenLdap(LdapDirectory):
-    """A `Directory` and a `PasswordWriter`. Thread-safe; every call is one connection of its own."""
+    """A `Directory` and a `PasswordWriter`. Thread-safe; see `LdapDirectory`."""
 
     def __init__(
         self,
@@ -62,23 +70,18 @@ class OpenLdap(LdapDirectory):
             rules=policy.rules(),
         )
 
-    def password_changed_at(self, account: Subject) -> dt.datetime | None:
-        """Return when the account's password was last written, by the server's clock."""
-        person = self._as_service(lambda session: self._entry(session, account))
-        return moment(self._written_time(person)) if person else None
-
-    def rights(self, account: Subject) -> tuple[OpenLdapRightCheck, ...]:
+    def rights(self, account: Subject) -> tuple[PlainRightCheck, ...]:
         """Return which rights our account has over this one; nothing is changed.
 
         Raises:
             NotPermitted: There is no such account, or it is hidden from us.
         """
 
-        def work(session: Session) -> tuple[OpenLdapRightCheck, ...]:
+        def work(session: Session) -> tuple[PlainRightCheck, ...]:
             person = self._entry(session, account)
             if person is None:
                 raise NotPermitted("missing")
-            return check_rights(session, person)
+            return check_rights(session, person, _TRIALS, "pwdChangedTime")
 
         return self._as_service(work)
 
@@ -93,7 +96,7 @@ class OpenLdap(LdapDirectory):
             judge(session.write_password(person.dn, new))
 
         self._settled(write, lambda: self._as_service(work))
-        return ()
+        return self._results(write)
 
     def change_password(self, account: Subject, old: str, new: str) -> tuple[TargetResult, ...]:
         """Write a new password as the person, who proves the old one."""
@@ -112,8 +115,8 @@ class OpenLdap(LdapDirectory):
         state = self._settled(write, lambda: self._servers.run(work))
         if state is PasswordState.EXPIRED:
             # The old password was proved; an expired one may not write, so the service account does.
-            self.set_password(account, new)
-        return ()
+            return self.set_password(account, new)
+        return self._results(write)
 
     def require_change(self, account: Subject) -> None:
         """Set `pwdReset`, which lets the person do nothing but choose another password."""
@@ -148,27 +151,17 @@ class OpenLdap(LdapDirectory):
     def _written_time(self, person: Entry) -> str:
         return person.first("pwdChangedTime")
 
+    def _written_at(self, person: Entry) -> dt.datetime | None:
+        return moment(self._written_time(person))
+
     def _bind_as_person(self, session: Session, dn: str, password: str) -> PasswordState:
         return bind_as_person(session, dn, password)
 
-    def _identity(self, session: Session, reader: GroupReader, person: Entry) -> Identity:
+    def _account_state(self, session: Session, reader: GroupReader, person: Entry) -> AccountState:
+        del reader
         policy, now = self._policies.of(session, person), self._clock()
-        id_ = self._id(person)
-        power = self._power(reader, person)
-        return Identity(
-            subject=Subject(self._source, id_),
-            account=Subject(self._settings.name, id_),
-            username=self._username(person),
-            display_name=person.first("displayName") or person.first("cn"),
-            emails=self._contacts(person, EMAIL_ATTRIBUTES),
-            phones=self._contacts(person, PHONE_ATTRIBUTES),
-            trusted_phones=self._trusted(person, PHONE_ATTRIBUTES),
-            groups=self._group_names(reader, person),
-            locale=person.first("preferredLanguage"),
-            enabled=is_enabled(person, now),
+        return AccountState(
             locked=is_locked(person, policy, now),
-            privileged=power.privileged,
-            opened=power.opened,
             password_state=password_state(person, policy, now),
             may_change_password=policy is None or policy.people_may_change,
             may_change_password_after=may_change_after(person, policy, now),

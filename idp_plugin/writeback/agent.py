@@ -24,7 +24,7 @@ from idp_plugin.writeback.keys import Untrusted, public_text
 from idp_plugin.writeback.order import LIFE, SKEW, Order, OrderKind, Package, content_of, trusted
 from idp_plugin.writeback.order_log import OrderLog
 from idp_plugin.writeback.record import Record, Remembered, State
-from idp_plugin.writeback.wire_types import capabilities_json, identity_json
+from idp_plugin.writeback.wire_types import capabilities_json, identity_json, results_json
 
 log = structlog.get_logger(__name__)
 
@@ -121,14 +121,25 @@ class Agent:
         self._compared = {id_: at for id_, at in self._compared.items() if at > recent}
 
     def _believed(self, package: Package) -> Order:
-        order, key = trusted(package, self._identity.gateway)
-        if public_text(key) != public_text(self._identity.gateway):
+        identity = self._identity
+        try:
+            order, key = trusted(package, identity.gateway)
+        except Untrusted:
+            former = identity.former
+            if former is None or former.until <= self._clock():
+                raise
+            # Security: this very key, and nothing that it might lead to.
+            return trusted(replace(package, introductions=()), former.key)[0]
+        if public_text(key) != public_text(identity.gateway):
             self._pin(key)
         return order
 
     def _pin(self, key: OKPKey) -> None:
         with self._lock:
-            changed = replace(self._identity, gateway=key)
+            if public_text(self._identity.gateway) == public_text(key):
+                # Another thread was quicker.
+                return
+            changed = self._identity.pinned(key, self._clock())
             self._file.write(changed)
             self._identity = changed
         self._log.write("gateway_key_succeeded")
@@ -178,9 +189,13 @@ class Agent:
     def _written(self, order: Order, content: Mapping[str, str]) -> Answer:
         match order.kind:
             case OrderKind.SET_PASSWORD:
-                self._directory.set_password(order.subject, content["new"])
+                results = self._directory.set_password(order.subject, content["new"])
+                return Answer(Outcome.DONE, content={"results": results_json(results)})
             case OrderKind.CHANGE_PASSWORD:
-                self._directory.change_password(order.subject, content["old"], content["new"])
+                results = self._directory.change_password(order.subject, content["old"], content["new"])
+                return Answer(Outcome.DONE, content={"results": results_json(results)})
+            case OrderKind.REQUIRE_CHANGE:
+                self._directory.require_change(order.subject)
             case _:
                 was_locked = self._directory.unlock(order.subject)
                 return Answer(Outcome.DONE, content={"was_locked": was_locked})
@@ -249,15 +264,15 @@ class Agent:
         new = content.get("new")
         if new is None:
             return False
-        changed = self._directory.changed_at(order.subject)
+        last = self._directory.last_write(order.subject)
         # Nobody wrote since the order: a bind, which counts as a wrong password, is not needed.
-        if changed is None or changed < order.issued_at - SKEW:
+        if last is None or last.at < order.issued_at - SKEW:
             return False
         # Nor twice for one write: reading back must not lock the person out.
         asked = order.settles or order.id
-        if self._compared.get(asked) == changed:
+        if self._compared.get(asked) == last.at:
             return False
-        self._compared[asked] = changed
+        self._compared[asked] = last.at
         # Security: whoever speaks for the gateway must not guess passwords, or lock people out, by asking
         # what became of orders that never were.
         if not self._boundary.admit_comparison(order.subject):
@@ -265,7 +280,7 @@ class Agent:
         person = self._directory.get(order.subject)
         if person is None or (person.privileged and not person.opened):
             return False
-        return self._directory.opens(order.subject, new)
+        return self._directory.opens(order.subject, new, server=last.server)
 
     def _send(self, work: _Work, answer: Answer) -> None:
         order, identity = work.order, self._identity

@@ -1,11 +1,11 @@
 """The directory as an agent may use it: its subtrees and no more, asked through the dialect's adapter."""
 
-import datetime as dt
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
-from idp_plugin.base import Identity, PasswordState, Subject, TargetResult, WriterCapabilities
+from idp_plugin.base import ChangeForcer, Identity, PasswordState, Subject, TargetResult, WriterCapabilities
 from idp_plugin.errors import NotPermitted, WrongPassword
+from idp_plugin.last_write import LastWrite
 
 T = TypeVar("T")
 
@@ -31,11 +31,11 @@ class Dialect(Protocol):
     def unlock(self, account: Subject) -> bool:
         """See `PasswordWriter`."""
 
-    def verify_password(self, account: Subject, password: str) -> PasswordState:
-        """Check a password by one bind; raises `WrongPassword`."""
+    def verify_password(self, account: Subject, password: str, *, server: str = "") -> PasswordState:
+        """Check a password by one bind at this server, or at any; raises `WrongPassword`."""
 
-    def password_changed_at(self, account: Subject) -> dt.datetime | None:
-        """Return when the password was last written, by the directory's clock; None where it never was."""
+    def last_write(self, account: Subject) -> LastWrite | None:
+        """Return when the password was last written, and which server says so; None where it never was."""
 
 
 class AgentDirectory:
@@ -67,32 +67,48 @@ class AgentDirectory:
         """Return what holds for this account."""
         return self._at(subject_id).capabilities(self._account(subject_id))
 
-    def set_password(self, subject_id: str, new: str) -> None:
+    def set_password(self, subject_id: str, new: str) -> tuple[TargetResult, ...]:
         """Write a new password; raises as `PasswordWriter`, `NotPermitted` outside the subtrees."""
-        self._write(lambda dialect, account: dialect.set_password(account, new), subject_id)
+        return self._write(lambda dialect, account: dialect.set_password(account, new), subject_id)
 
-    def change_password(self, subject_id: str, old: str, new: str) -> None:
+    def change_password(self, subject_id: str, old: str, new: str) -> tuple[TargetResult, ...]:
         """Change the password; raises as `PasswordWriter`."""
-        self._write(lambda dialect, account: dialect.change_password(account, old, new), subject_id)
+        return self._write(lambda dialect, account: dialect.change_password(account, old, new), subject_id)
 
     def unlock(self, subject_id: str) -> bool:
         """Clear a temporary lock; raises as `PasswordWriter`."""
         return self._write(lambda dialect, account: dialect.unlock(account), subject_id)
 
-    def opens(self, subject_id: str, password: str) -> bool:
-        """Tell by one bind whether a password is right; an expired or must-change one is."""
+    def require_change(self, subject_id: str) -> None:
+        """Ask for a new password at the next sign-in; raises as `ChangeForcer`."""
+
+        def force(dialect: Dialect, account: Subject) -> None:
+            if not isinstance(dialect, ChangeForcer):
+                raise NotPermitted("require_change")
+            dialect.require_change(account)
+
+        self._write(force, subject_id)
+
+    def opens(self, subject_id: str, password: str, *, server: str = "") -> bool:
+        """Tell by one bind whether a password is right; an expired or must-change one is.
+
+        Args:
+            subject_id: Of the account.
+            password: Which one.
+            server: Where; any of the directory's when empty.
+        """
         for dialect in self._dialects:
             try:
-                dialect.verify_password(self._account(subject_id), password)
+                dialect.verify_password(self._account(subject_id), password, server=server)
             except WrongPassword:
                 continue
             return True
         return False
 
-    def changed_at(self, subject_id: str) -> dt.datetime | None:
+    def last_write(self, subject_id: str) -> LastWrite | None:
         """Return when the account's password was last written, where the directory tells."""
-        found = (each.password_changed_at(self._account(subject_id)) for each in self._dialects)
-        return next((moment for moment in found if moment), None)
+        found = (each.last_write(self._account(subject_id)) for each in self._dialects)
+        return next((write for write in found if write), None)
 
     def _account(self, subject_id: str) -> Subject:
         return Subject(self._name, subject_id)

@@ -1,4 +1,7 @@
-"""What an agent says came of an order: signed by the agent, its content sealed to the order's own key."""
+"""What an agent says came of an order: signed by the agent, and sealed to the order's own key.
+
+Everything is sealed, for whoever reads the channel: why a write was refused names entries and rights.
+"""
 
 import enum
 import json
@@ -56,7 +59,7 @@ class Answer:
     why: tuple[str, ...] = ()
     """Refusal reasons, the right that lacks, or the agent's own reason; identifiers, never sentences."""
     content: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    """What was asked for; sealed on its way."""
+    """What was asked for."""
 
     @classmethod
     def of_error(cls, error: IdpError) -> "Answer":
@@ -91,17 +94,11 @@ class Answer:
 
 
 def pack(answer: Answer, order: Order, *, agent: str, key: OKPKey) -> bytes:
-    """Sign an answer, and seal its content to the order's own key."""
+    """Seal an answer to the order's own key, and sign it."""
     recipient = public_key(order.reply_to, "X25519")
-    sealed = envelope.seal(answer.content, [recipient], associated=_associated(order.id, agent))
-    claims = {
-        "order": order.id,
-        "agent": agent,
-        "outcome": answer.outcome.value,
-        "why": list(answer.why),
-        "content": sealed,
-    }
-    return sign("answer", claims, key).encode()
+    said = {"outcome": answer.outcome.value, "why": list(answer.why), "content": answer.content}
+    sealed = envelope.seal(said, [recipient], associated=_associated(order.id, agent))
+    return sign("answer", {"order": order.id, "agent": agent, "sealed": sealed}, key).encode()
 
 
 def stated_agent(body: bytes) -> str:
@@ -122,12 +119,12 @@ def unpack(body: bytes, order: Order, *, agent: str, key: OKPKey, reply_key: OKP
     claims = verify("answer", body.decode("ascii", "replace"), key)
     if claims.get("order") != order.id or claims.get("agent") != agent or agent not in order.agents:
         raise Untrusted("answer")
+    sealed = str(claims.get("sealed"))
+    said = envelope.unseal(sealed, [reply_key], associated=_associated(order.id, agent))
     try:
-        outcome, why, sealed = Outcome(claims["outcome"]), tuple(map(str, claims["why"])), claims["content"]
+        return Answer(Outcome(said["outcome"]), tuple(map(str, said["why"])), dict(said["content"]))
     except (KeyError, ValueError, TypeError) as error:
         raise Untrusted("form") from error
-    content = envelope.unseal(str(sealed), [reply_key], associated=_associated(order.id, agent))
-    return Answer(outcome, why, content)
 
 
 def _associated(order_id: str, agent: str) -> bytes:

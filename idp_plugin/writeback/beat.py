@@ -22,7 +22,7 @@ from idp_plugin.writeback.keys import (
 EVERY = dt.timedelta(seconds=30)
 _LARGEST_GENERATION = 2**31 - 1
 _LONGEST_WORD = 200
-PROTOCOL = 1
+PROTOCOL = 2
 """Grows when an agent and a gateway of different numbers no longer understand each other."""
 
 

@@ -3,7 +3,7 @@
 import contextlib
 import datetime as dt
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import structlog
 from joserfc.jwk import OKPKey
@@ -30,20 +30,21 @@ class Exchange:
         order: Order,
         *,
         reply_key: OKPKey,
-        signing_key: Callable[[str], OKPKey | None],
+        signing_keys: Callable[[str], Iterable[OKPKey]],
         until: float,
     ) -> None:
         """Take the parts.
 
         Args:
             reply_key: The private half of `order.reply_to`.
-            signing_key: Returns the key that speaks for an agent now.
+            signing_keys: Yields the keys that may speak for an agent, the likeliest first; asked for no
+                more of them than it takes.
             until: By the monotonic clock.
         """
         self._channel = channel
         self._order = order
         self._reply_key = reply_key
-        self._signing_key = signing_key
+        self._signing_keys = signing_keys
         self._until = until
         self._delivery = _NOWHERE
 
@@ -86,17 +87,19 @@ class Exchange:
         return None
 
     def _believed(self, body: bytes) -> Answer | None:
+        why = "agent"
         try:
             agent = answers.stated_agent(body)
-            key = self._signing_key(agent)
-            if key is None:
-                log.warning("answer_not_believed", order=self._order.id, why="agent")
-                return None
-            return answers.unpack(body, self._order, agent=agent, key=key, reply_key=self._reply_key)
+            for key in self._signing_keys(agent):
+                try:
+                    return answers.unpack(body, self._order, agent=agent, key=key, reply_key=self._reply_key)
+                except Untrusted as untrusted:
+                    why = untrusted.why
         except Untrusted as untrusted:
-            # Security: somebody who writes to the channel can neither answer nor end the waiting.
-            log.warning("answer_not_believed", order=self._order.id, why=untrusted.why)
-            return None
+            why = untrusted.why
+        # Security: somebody who writes to the channel can neither answer nor end the waiting.
+        log.warning("answer_not_believed", order=self._order.id, why=why)
+        return None
 
     def _withdrawn(self) -> Answer:
         target = self._order.target

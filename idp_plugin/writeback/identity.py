@@ -33,6 +33,9 @@ from idp_plugin.writeback.order import LIFE, SKEW
 FILE = "agent.json"
 OLD_KEY_LIVES = LIFE + SKEW + dt.timedelta(seconds=60)
 """After a roll: until the gateway has read two heartbeats, and what it sealed before has expired."""
+ROLLING_RESTART = dt.timedelta(minutes=15)
+"""For so long the gateway's key before the present one is believed as well: one process of it is restarted
+after the other, and those that still have the old key must not be without agents meanwhile."""
 _MOST_INTRODUCTIONS = 8
 
 
@@ -43,6 +46,14 @@ class SealingKey:
     key: OKPKey = field(repr=False)
     made_at: dt.datetime
     replaced_at: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FormerGateway:
+    """The gateway's key before the present one."""
+
+    key: OKPKey
+    until: dt.datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +71,15 @@ class AgentIdentity:
     """Grows with every roll, so that an old heartbeat cannot bring an old key back."""
     introductions: tuple[str, ...] = ()
     """How earlier signing keys speak for the present one, oldest first."""
+    former: FormerGateway | None = None
 
     def sealing_keys(self) -> tuple[OKPKey, ...]:
         """Return the keys that may still open something."""
         return tuple(each.key for each in self.sealing)
+
+    def pinned(self, gateway: OKPKey, now: dt.datetime) -> "AgentIdentity":
+        """Return the identity that believes the gateway's next key, and for a while the one before it."""
+        return replace(self, gateway=gateway, former=FormerGateway(self.gateway, now + ROLLING_RESTART))
 
     def rolled(self, now: dt.datetime, *, signing_too: bool = False) -> "AgentIdentity":
         """Return the identity with a new sealing key, and where asked for a new signing key."""
@@ -174,7 +190,19 @@ def _to_json(identity: AgentIdentity) -> dict[str, Any]:
         ],
         "generation": identity.generation,
         "introductions": list(identity.introductions),
+        "former": _former_to_json(identity.former),
     }
+
+
+def _former_to_json(former: FormerGateway | None) -> dict[str, str] | None:
+    return {"key": public_text(former.key), "until": former.until.isoformat()} if former else None
+
+
+def _former_from_json(document: dict[str, str] | None) -> FormerGateway | None:
+    if document is None:
+        return None
+    until = dt.datetime.fromisoformat(document["until"])
+    return FormerGateway(public_key(document["key"], "Ed25519"), until)
 
 
 def _from_json(document: dict[str, Any]) -> AgentIdentity:
@@ -193,6 +221,7 @@ def _from_json(document: dict[str, Any]) -> AgentIdentity:
         ),
         generation=document["generation"],
         introductions=tuple(document["introductions"]),
+        former=_former_from_json(document.get("former")),
     )
 
 

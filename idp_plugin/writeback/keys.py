@@ -1,14 +1,16 @@
 """Keys of gateway and agents: Ed25519 signs, X25519 opens; everything signed is a compact JWS.
 
-Source: RFC 7515 (JWS), RFC 8037 (Ed25519 and X25519 in JOSE), RFC 7638 (thumbprints).
+Source: RFC 7515 (JWS), RFC 8037 (Ed25519 and X25519 in JOSE), RFC 7638 (thumbprints), RFC 7748 section 6.1.
 """
 
+import base64
 import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
@@ -95,9 +97,17 @@ def _imported(value: Mapping[str, str], curve: str) -> OKPKey:
     if value["crv"] != curve or curve not in {"Ed25519", "X25519"}:
         raise Untrusted("key")
     try:
-        return OKPKey.import_key(dict(value))
+        key = OKPKey.import_key(dict(value))
+        if curve == "X25519" and not key.is_private:
+            # Security: a point of low order makes a secret that everybody knows, and sealing to it fails.
+            X25519PrivateKey.generate().exchange(X25519PublicKey.from_public_bytes(_bytes(value["x"])))
     except (JoseError, ValueError) as error:
         raise Untrusted("key") from error
+    return key
+
+
+def _bytes(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 def sign(purpose: str, claims: Mapping[str, Any], key: OKPKey) -> str:

@@ -16,7 +16,14 @@ from typing import Any
 from joserfc.jwk import OKPKey
 
 from idp_plugin.writeback import envelope
-from idp_plugin.writeback.keys import Claims, Untrusted, json_object, sign, verify_or_succeeded
+from idp_plugin.writeback.keys import (
+    Claims,
+    Untrusted,
+    json_object,
+    public_key,
+    sign,
+    verify_or_succeeded,
+)
 
 LIFE = dt.timedelta(seconds=30)
 """Nobody begins an order, or opens its envelope, later than this."""
@@ -31,6 +38,7 @@ class OrderKind(enum.StrEnum):
     SET_PASSWORD = "set_password"  # noqa: S105 - a kind of order
     CHANGE_PASSWORD = "change_password"  # noqa: S105 - a kind of order
     UNLOCK = "unlock"
+    REQUIRE_CHANGE = "require_change"
     CAPABILITIES = "capabilities"
     FIND = "find"
     GET = "get"
@@ -40,7 +48,12 @@ class OrderKind(enum.StrEnum):
     @property
     def writes(self) -> bool:
         """Whether the directory may be changed by it."""
-        return self in {OrderKind.SET_PASSWORD, OrderKind.CHANGE_PASSWORD, OrderKind.UNLOCK}
+        return self in _WRITES
+
+
+_WRITES = frozenset(
+    {OrderKind.SET_PASSWORD, OrderKind.CHANGE_PASSWORD, OrderKind.UNLOCK, OrderKind.REQUIRE_CHANGE}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +174,8 @@ def trusted(package: Package, pinned: OKPKey) -> tuple[Order, OKPKey]:
         order = _order(claims)
     except (KeyError, ValueError, TypeError) as error:
         raise Untrusted("form") from error
+    # Nothing is done that could not be answered.
+    public_key(order.reply_to, "X25519")
     if order.claims() != claims or not is_id(order.id) or (order.settles and not is_id(order.settles)):
         raise Untrusted("form")
     return order, key

@@ -1,7 +1,9 @@
 """What an agent remembers of its orders, on its own disk: so that nothing is done twice, nor too often.
 
-The replay list must survive a crash: each change is on disk before the next step. No password is ever in
-it; the answers that are kept are sealed to keys that only a gateway's memory holds.
+The replay list must survive a crash: what was begun, and what must never be, is on disk before the next
+step. The rest may be lost with the power: an order that was only seen was not begun, and one whose answer is
+gone is read back. No password is ever in it; the answers are sealed to keys that only a gateway's memory
+holds.
 """
 
 import contextlib
@@ -67,8 +69,7 @@ class Record:
         file.touch(mode=0o600)
         self._connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
         self._lock = threading.Lock()
-        # Security: FULL, so that a power cut forgets no order that was begun.
-        self._connection.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; {_SCHEMA}")
+        self._connection.executescript(f"PRAGMA journal_mode=WAL; {_SCHEMA}")
 
     def close(self) -> None:
         """Close the file."""
@@ -77,7 +78,7 @@ class Record:
 
     def take(self, order: Order, now: dt.datetime, state: State = State.TAKEN) -> Remembered | None:
         """Note an order; return what was known of it, None where it is new."""
-        with self._changing() as connection:
+        with self._changing(is_lasting=False) as connection:
             known = self._known(order.id)
             if known is None:
                 connection.execute(
@@ -109,7 +110,7 @@ class Record:
 
     def finish(self, order_id: str, answer: bytes, outcome: str, why: tuple[str, ...]) -> None:
         """Keep the answer, so that a repeated order gets the same one."""
-        with self._changing() as connection:
+        with self._changing(is_lasting=False) as connection:
             connection.execute(
                 "UPDATE orders SET state = ?, answer = ?, outcome = ?, why = ? WHERE id = ?",
                 (State.ANSWERED.value, answer, outcome, " ".join(why), order_id),
@@ -155,8 +156,11 @@ class Record:
         return Remembered(State(state), answer or b"", outcome, tuple(why.split()))
 
     @contextlib.contextmanager
-    def _changing(self) -> Iterator[sqlite3.Connection]:
+    def _changing(self, *, is_lasting: bool = True) -> Iterator[sqlite3.Connection]:
+        """Change the file; what lasts is on the disk afterwards, with everything before it."""
         with self._lock:
+            # Security: FULL, so that a power cut forgets no order that was begun; it waits for the disk.
+            self._connection.execute(f"PRAGMA synchronous={'FULL' if is_lasting else 'NORMAL'}")
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection

@@ -2,27 +2,28 @@
 
 import datetime as dt
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from joserfc.jwk import OKPKey
 
-from idp_plugin.base import Identity, Subject, TargetResult, WriterCapabilities
+from idp_plugin.base import Identity, Subject, TargetOutcome, TargetResult, WriterCapabilities
 from idp_plugin.errors import IdpError, IdpMisconfigured, IdpUnavailable, NotPermitted, OutcomeUnknown
 from idp_plugin.writeback.answer import Answer, Outcome
 from idp_plugin.writeback.channel import GatewayEnd
 from idp_plugin.writeback.exchange import Exchange
 from idp_plugin.writeback.keys import Untrusted, new_sealing_key, public_text
 from idp_plugin.writeback.order import Order, OrderKind, new_id, pack
-from idp_plugin.writeback.roster import Roster
-from idp_plugin.writeback.wire_types import read_capabilities, read_identity
+from idp_plugin.writeback.roster import Roster, SeenAgent
+from idp_plugin.writeback.wire_types import read_capabilities, read_identity, read_results
 
 DEADLINE = dt.timedelta(seconds=15)
 """How long a person waits for the last word."""
 _ANSWER_SHARE = 0.7
 """Of the deadline, for the answer; the rest is for finding out what became of it."""
 _SETTLE_PAUSE_SECONDS = 0.3
+_MOST_SERVERS = 1000
 T = TypeVar("T")
 
 
@@ -99,19 +100,25 @@ class RemoteDirectory:
 
     def set_password(self, account: Subject, new: str) -> tuple[TargetResult, ...]:
         """Write a new password; see `PasswordWriter`."""
-        self._write(OrderKind.SET_PASSWORD, account, {"new": new})
-        return ()
+        return self._write(OrderKind.SET_PASSWORD, account, {"new": new})
 
     def change_password(self, account: Subject, old: str, new: str) -> tuple[TargetResult, ...]:
         """Change the password as the person; see `PasswordWriter`."""
-        self._write(OrderKind.CHANGE_PASSWORD, account, {"old": old, "new": new})
-        return ()
+        return self._write(OrderKind.CHANGE_PASSWORD, account, {"old": old, "new": new})
 
     def unlock(self, account: Subject) -> bool:
         """Clear a temporary lock; see `PasswordWriter`."""
         answer = self._ask(OrderKind.UNLOCK, self._id(account), {})
         answer.raise_error()
         return bool(answer.content.get("was_locked"))
+
+    def require_change(self, account: Subject) -> None:
+        """Ask for a new password at the next sign-in; see `ChangeForcer`."""
+        try:
+            self._ask(OrderKind.REQUIRE_CHANGE, self._id(account), {}).raise_error()
+        except OutcomeUnknown as error:
+            # Nothing needs to be found out: it may be done again.
+            raise IdpUnavailable(self._name) from error
 
     def _id(self, account: Subject) -> str:
         if account.source != self._name:
@@ -132,17 +139,30 @@ class RemoteDirectory:
             account=Subject(self._name, identity.account.id),
         )
 
-    def _write(self, kind: OrderKind, account: Subject, content: Mapping[str, str]) -> None:
+    def _write(
+        self, kind: OrderKind, account: Subject, content: Mapping[str, str]
+    ) -> tuple[TargetResult, ...]:
         subject, end = self._id(account), time.monotonic() + self._deadline
         order_id = new_id()
         try:
             answer = self._ask(kind, subject, content, order_id=order_id)
             if answer.outcome is not Outcome.UNKNOWN:
                 answer.raise_error()
-                return
+                return self._results(answer)
         except OutcomeUnknown:
             pass
         self._settle(subject, content, order_id, end)
+        return ()
+
+    def _results(self, answer: Answer) -> tuple[TargetResult, ...]:
+        # Security: an agent in the wrong hands names no other target, and claims no other outcome, on a page.
+        found = read_results(answer.content.get("results", ()))
+        said = (each.convergence for each in found[:1])
+        return tuple(
+            TargetResult(self._name, TargetOutcome.WRITTEN, each)
+            for each in said
+            if each and 0 <= each.works <= each.asked <= _MOST_SERVERS
+        )
 
     def _settle(self, subject: str, content: Mapping[str, str], order_id: str, end: float) -> None:
         """Ask what became of an order until somebody knows it was done, or time is up (S19)."""
@@ -190,10 +210,19 @@ class RemoteDirectory:
             self._channel,
             order,
             reply_key=reply_key,
-            signing_key=self._roster.signing_key,
+            signing_keys=lambda agent: self._signing_keys(agent, agents),
             until=time.monotonic() + share,
         )
         return exchange.run(body)
+
+    def _signing_keys(self, agent: str, asked: Mapping[str, SeenAgent]) -> Iterator[OKPKey]:
+        """Yield an agent's key of the moment when it was asked, then its key now: it may have rolled."""
+        seen = asked.get(agent)
+        if seen is not None and seen.beat is not None:
+            yield seen.beat.signing
+        key = self._roster.signing_key(agent)
+        if key is not None:
+            yield key
 
 
 def _read(read: Callable[[], T], name: str) -> T:

@@ -27,12 +27,12 @@ from idp_plugin.writeback.channel import (
 )
 from idp_plugin.writeback.order import LIFE, SKEW
 
-_GROUP = "agents"
+GROUP = "agents"
 _BODY, _RUN_OF = b"body", b"run"
 _CONNECT_SECONDS = 3.0
 _ANSWER_SECONDS = 5.0
 _LONGEST_BLOCK = dt.timedelta(seconds=1)
-_KEPT = LIFE + 2 * SKEW
+KEPT = LIFE + 2 * SKEW
 """Claims outlive every order that they belong to; nobody waits for an answer longer than an order lives."""
 _COMMANDS = (
     *("+xreadgroup", "+xautoclaim", "+xack", "+xdel", "+xgroup|create"),
@@ -45,6 +45,7 @@ _COMMANDS = (
 # with `everysec`, a fail-over): an order counts only in the life of the server in which it was sent.
 _RUN = "local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')"
 _SEND = f"""{_RUN}
+redis.call('SET', KEYS[2], '', 'PX', ARGV[3])
 return redis.call('XADD', KEYS[1], 'MINID', '=', ARGV[2], '*', 'body', ARGV[1], 'run', run)
 """
 _WITHDRAW = f"""{_RUN}
@@ -154,32 +155,32 @@ class StreamAgentEnd(_Streams):
 
     def claim(self, delivery: Delivery, order_id: str) -> bool:
         """Begin an order unless somebody did, or the server was started anew since it was sent."""
-        with _down(), self._client.pipeline(transaction=True) as pipeline:
+        with down(), self._client.pipeline(transaction=True) as pipeline:
             pipeline.info("server")
-            pipeline.set(self._key("claim", order_id), self._agent, nx=True, px=_KEPT)
+            pipeline.set(self._key("claim", order_id), self._agent, nx=True, px=KEPT)
             server, claimed = pipeline.execute()
         return bool(claimed) and server["run_id"] == delivery.run
 
     def answer(self, delivery: Delivery, order_id: str, body: bytes) -> None:
         """Send the answer and remove the order, in one transaction."""
         key = self._key("answer", order_id)
-        with _down(), self._client.pipeline(transaction=True) as pipeline:
+        with down(), self._client.pipeline(transaction=True) as pipeline:
             pipeline.lpush(key, body)
             pipeline.pexpire(key, LIFE)
-            pipeline.xack(self._orders, _GROUP, delivery.id)
+            pipeline.xack(self._orders, GROUP, delivery.id)
             pipeline.xdel(self._orders, delivery.id)
             pipeline.execute()
 
     def drop(self, delivery: Delivery) -> None:
         """Remove an order without an answer."""
-        with _down(), self._client.pipeline(transaction=True) as pipeline:
-            pipeline.xack(self._orders, _GROUP, delivery.id)
+        with down(), self._client.pipeline(transaction=True) as pipeline:
+            pipeline.xack(self._orders, GROUP, delivery.id)
             pipeline.xdel(self._orders, delivery.id)
             pipeline.execute()
 
     def beat(self, body: bytes) -> None:
         """Leave a heartbeat that vanishes unless the next one follows."""
-        with _down():
+        with down():
             self._client.set(self._key("beat", self._agent), body, px=BEAT_LIFE)
 
     def _abandoned(self) -> Delivery | None:
@@ -188,19 +189,19 @@ class StreamAgentEnd(_Streams):
                 return None
             self._looked_at = time.monotonic()
         idle = round(self._redelivery.total_seconds() * 1000)
-        found = self._client.xautoclaim(self._orders, _GROUP, self._agent, idle, "0-0", count=1)
+        found = self._client.xautoclaim(self._orders, GROUP, self._agent, idle, "0-0", count=1)
         return _delivery(found[1])
 
     def _new(self, wait: dt.timedelta) -> Delivery | None:
         block = max(round(wait.total_seconds() * 1000), 1)
-        found = self._client.xreadgroup(_GROUP, self._agent, {self._orders: ">"}, count=1, block=block)
+        found = self._client.xreadgroup(GROUP, self._agent, {self._orders: ">"}, count=1, block=block)
         streams = list(found.values()) if isinstance(found, dict) else [each[1] for each in found or ()]
         return _delivery(_flat(streams[0])) if streams else None
 
     @contextlib.contextmanager
     def _group(self) -> Iterator[None]:
         """Make the group where it does not exist, or no longer; then it is asked again."""
-        with _down():
+        with down():
             try:
                 yield
             except redis.ResponseError as error:
@@ -210,7 +211,7 @@ class StreamAgentEnd(_Streams):
 
     def _make_group(self) -> None:
         try:
-            self._client.xgroup_create(self._orders, _GROUP, id="0", mkstream=True)
+            self._client.xgroup_create(self._orders, GROUP, id="0", mkstream=True)
         except redis.ResponseError as error:
             if not str(error).startswith("BUSYGROUP"):
                 raise
@@ -226,37 +227,39 @@ class StreamGatewayEnd(_Streams):
 
     def send(self, order_id: str, body: bytes) -> str:
         """Add the order, and let go of whatever is too old to be begun; agents let go of it sooner."""
-        del order_id
-        too_old = round((time.time() - _KEPT.total_seconds()) * 1000)
-        with _down():
-            added = self._send(keys=[self._orders], args=[body, f"{too_old}-0"])
+        too_old = round((time.time() - KEPT.total_seconds()) * 1000)
+        with down():
+            added = self._send(
+                keys=[self._orders, self._key("awaited", order_id)],
+                args=[body, f"{too_old}-0", round(LIFE.total_seconds() * 1000)],
+            )
         return cast(bytes, added).decode()
 
     def answer(self, order_id: str, wait: dt.timedelta) -> bytes | None:
         """Wait for an answer."""
         seconds = min(max(wait.total_seconds(), 0.01), _ANSWER_SECONDS - 1)
-        with _down():
+        with down():
             found = self._client.blpop([self._key("answer", order_id)], timeout=seconds)
         return cast(tuple[bytes, bytes], found)[1] if found else None
 
     def withdraw(self, order_id: str, delivery: str) -> Withdrawal:
         """Claim the order for nobody, if it is there and nobody has it."""
         keys = [self._orders, self._key("claim", order_id)]
-        with _down():
-            answer = self._withdraw(keys=keys, args=[delivery, round(_KEPT.total_seconds() * 1000)])
+        with down():
+            answer = self._withdraw(keys=keys, args=[delivery, round(KEPT.total_seconds() * 1000)])
         return (Withdrawal.WITHDRAWN, Withdrawal.BEGUN, Withdrawal.UNSURE)[cast(int, answer)]
 
     def forget(self, order_id: str, delivery: str) -> None:
         """Remove the order and late answers; the claim stays until it ends by itself."""
-        with _down(), self._client.pipeline(transaction=True) as pipeline:
+        with down(), self._client.pipeline(transaction=True) as pipeline:
             pipeline.xdel(self._orders, delivery)
-            pipeline.delete(self._key("answer", order_id))
+            pipeline.delete(self._key("answer", order_id), self._key("awaited", order_id))
             pipeline.execute()
 
     def beats(self, agents: Iterable[str]) -> Mapping[str, ReceivedBeat]:
         """Read every heartbeat in one round trip."""
         names = tuple(agents)
-        with _down(), self._client.pipeline(transaction=False) as pipeline:
+        with down(), self._client.pipeline(transaction=False) as pipeline:
             for name in names:
                 pipeline.get(self._key("beat", name))
                 pipeline.pttl(self._key("beat", name))
@@ -281,7 +284,8 @@ def _delivery(found: Any) -> Delivery | None:
 
 
 @contextlib.contextmanager
-def _down() -> Iterator[None]:
+def down() -> Iterator[None]:
+    """Turn the library's errors into `ChannelDown`."""
     try:
         yield
     except redis.RedisError as error:

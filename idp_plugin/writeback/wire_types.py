@@ -1,13 +1,15 @@
-"""Identities and capabilities as JSON, both ways."""
+"""Identities, capabilities and results as JSON, both ways."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from idp_plugin.base import Identity, WriterCapabilities
+from idp_plugin.base import Identity, TargetResult, WriterCapabilities
 from idp_plugin.writeback.keys import Untrusted
 
 _IDENTITY = TypeAdapter(Identity)
+_RESULTS = TypeAdapter(tuple[TargetResult, ...])
 _CAPABILITIES = TypeAdapter(WriterCapabilities)
 
 
@@ -26,6 +28,22 @@ def read_identity(value: Any) -> Identity:
         return _IDENTITY.validate_python(value)
     except ValidationError as error:
         raise Untrusted("identity") from error
+
+
+def results_json(results: Sequence[TargetResult]) -> Any:
+    """Return what a write says beside that it was done, as JSON values."""
+    return _RESULTS.dump_python(tuple(results), mode="json")
+
+
+def read_results(value: Any) -> tuple[TargetResult, ...]:
+    """Read `results_json`; what has another form says nothing.
+
+    The password is written, whatever else an answer says.
+    """
+    try:
+        return _RESULTS.validate_python(value)
+    except ValidationError:
+        return ()
 
 
 def capabilities_json(capabilities: WriterCapabilities) -> Any:

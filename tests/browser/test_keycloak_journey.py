@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import BrowserContext, Page
 
 from tests.servers import keycloak as kc
+from tests.servers.mellon import StartMellon, registration
 from tests.servers.processes import answers, free_port, running
 from tests.servers.relying_party import RelyingParty, StartRelyingParty
 from tests.servers.slapd import PEOPLE, SERVICE_DN, SERVICE_PASSWORD, Slapd
@@ -127,6 +129,10 @@ def _sign_in(page: Page, password: str) -> None:
 def _register(site: Site, page: Page) -> None:
     page.goto(site.application.start)
     _sign_in(page, site.slapd.people["bob"].password)
+    _add_address(site, page)
+
+
+def _add_address(site: Site, page: Page) -> None:
     page.wait_for_url(f"{site.public}/sparekey/register**")
     page.get_by_role("link", name="Add an e-mail address").click()
     page.get_by_label("E-mail address").fill(PRIVATE)
@@ -189,3 +195,20 @@ def test_a_forgotten_password_is_reset_and_the_new_one_opens_the_application(
     assert site.application.refusals == []
     sessions = site.realm.admin("GET", f"/users/{site.realm.subject('bob')}/sessions").json()
     assert len(sessions) == 1
+
+
+def test_a_saml_application_that_posts_its_requests_is_reached_by_whoever_registered(
+    site: Site, page: Page, mellon: StartMellon
+) -> None:
+    metadata = httpx.get(f"{site.realm.issuer}/protocol/saml/descriptor", trust_env=False).text
+    application = mellon(metadata, asks_by="HTTP-POST")
+    site.realm.admin("POST", "/clients", json=registration(application))
+    wanted = application.page("reports?week=7")
+
+    page.goto(wanted)
+    _sign_in(page, site.slapd.people["bob"].password)
+    _add_address(site, page)
+
+    page.get_by_role("heading", name="Signed in by SAML").wait_for()
+    # Request, response, signature, audience and time were verified by mod_auth_mellon.
+    assert page.url == wanted, application.log()

@@ -52,7 +52,7 @@ def dn(username: str) -> str:
 class Arranged(Directory, PasswordWriter, Protocol):
     """What every adapter does for the suite."""
 
-    def verify_password(self, account: Subject, password: str) -> PasswordState: ...
+    def verify_password(self, account: Subject, password: str, /) -> PasswordState: ...
 
 
 class Arrangement(Protocol):

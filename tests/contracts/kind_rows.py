@@ -2,10 +2,9 @@
 
 import datetime as dt
 import json
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
-
-import pyotp
 
 from flows import verification_code
 from flows.authenticators import recovery_codes, totp
@@ -20,6 +19,7 @@ from flows.help.helpdesk_codes import Issued, IssuedCodes, binding
 from flows.settings import QuestionSettings
 from store.expiring import Expiring
 from store.vault import Vault
+from tests.servers import presence
 from tests.servers.security_key import SecurityKey
 
 NOW = dt.datetime(2026, 11, 22, 9, 0, tzinfo=dt.UTC)
@@ -63,6 +63,13 @@ def _hand_out(issued: IssuedCodes, person_id: str) -> None:
     issued.keep(person_id, code)
 
 
+def _oathtool() -> str:
+    """What an app would show: by a generator that has no line in common with ours."""
+    program = presence.program("oathtool", package="oathtool")
+    command = [program, "--totp", "--base32", f"--now={NOW:%F %T UTC}", totp.base32(_SEED)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
 def _passkey() -> bytes:
     """What is kept of a passkey that was really made."""
     kind = Passkeys(portal=PORTAL, organisation="Example Company")
@@ -100,7 +107,7 @@ ROWS = {
     "email": Row(b"jane@home.example", lambda _asked: "012345", "j•••@h•••.example"),
     "mobile_phone": Row(b"+31612345678", lambda _asked: "012345", "+31 •••••• 78"),
     "office_phone": Row(b"+31201234567", lambda _asked: "012345", "+31 •••••• 67"),
-    "totp": Row(_SEED, lambda _asked: pyotp.TOTP(totp.base32(_SEED)).at(NOW)),
+    "totp": Row(_SEED, lambda _asked: _oathtool()),
     "passkey": Row(_passkey(), lambda asked: json.dumps(_KEY.sign(asked)), "Blue key", is_typed=False),
     "identity": Row(
         b'{"provider":"University","issuer":"https://login.example.edu","subject":"4711"}',

@@ -1,24 +1,35 @@
 """Writers that can ask for a new password at the next sign-in, on real servers and on the demo's."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from idp_plugin.base import ChangeForcer, PasswordState
 from idp_plugin.errors import NotPermitted
-from tests.contracts.arranged_directories import NAMES, NEW, Arrangement, Demo, Samba, Slapd
+from tests.contracts.arranged_agents import by_agent
+from tests.contracts.arranged_directories import NAMES, NEW, Arrangement, Demo, Ds389, Samba, Slapd
 
 OTHER = "Another-New-Passw0rd"
+SERVED: Mapping[str, tuple[str, Callable[[Any], Arrangement]]] = {
+    "slapd": ("slapd", Slapd),
+    "ds389": ("ds389", Ds389),
+    "samba": ("samba_domain", Samba),
+}
 
 
-@pytest.fixture(params=["slapd", "samba", "demo"])
+@pytest.fixture(params=["slapd", "ds389", "samba", "demo", "ds389 by agent", "samba by agent"])
 def arranged(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Arrangement]:
-    if request.param == "slapd":
-        yield Slapd(request.getfixturevalue("slapd"))
-        return
-    if request.param == "samba":
-        yield Samba(request.getfixturevalue("samba_domain"))
+    name, _, agent = request.param.partition(" by ")
+    if name in SERVED:
+        fixture, arrangement = SERVED[name]
+        served = arrangement(request.getfixturevalue(fixture))
+        if not agent:
+            yield served
+            return
+        with by_agent(tmp_path, request.getfixturevalue("valkey"), served) as asked:
+            yield asked
         return
     demo = Demo(tmp_path)
     for name in NAMES:

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from idp_plugin.base import Identity, PasswordState, Subject
 from idp_plugin.errors import NotPermitted, PasswordRefused, RefusalReason, WrongPassword
+from tests.contracts.arranged_agents import by_agent
 from tests.contracts.arranged_directories import (
     ISSUER,
     NAMES,
@@ -33,15 +34,28 @@ SERVED: Mapping[str, tuple[str, Callable[[Any], Arrangement]]] = {
     KEYCLOAK: ("local_realm", Local),
 }
 """Rows with a server that a fixture starts."""
+BY_AGENT = "by agent"
 everywhere = pytest.mark.parametrize("arranged", [*DIRECTORIES, KEYCLOAK, FEDERATED], indirect=True)
 """What holds for Keycloak too. It takes no old password, knows no minimum age, and names groups by paths."""
+through_agents_too = pytest.mark.parametrize(
+    "arranged",
+    [*DIRECTORIES, KEYCLOAK, FEDERATED, *(f"{name} {BY_AGENT}" for name in ("slapd", "ds389", "samba"))],
+    indirect=True,
+)
+"""What is asked once more through an agent: one test of each kind of answer that has to find its way back."""
 
 
 @pytest.fixture(params=DIRECTORIES)
 def arranged(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Arrangement]:
-    if request.param in SERVED:
-        fixture, arrangement = SERVED[request.param]
-        yield arrangement(request.getfixturevalue(fixture))
+    name, agent, _ = request.param.partition(f" {BY_AGENT}")
+    if name in SERVED:
+        fixture, arrangement = SERVED[name]
+        served = arrangement(request.getfixturevalue(fixture))
+        if not agent:
+            yield served
+            return
+        with by_agent(tmp_path, request.getfixturevalue("valkey"), served) as asked:
+            yield asked
         return
     if request.param == FEDERATED:
         federated = Federated(request.getfixturevalue("federating_realm"), request.getfixturevalue("slapd"))
@@ -120,7 +134,7 @@ def test_two_matches_are_nobody_and_raise_an_alarm(arranged: Arrangement) -> Non
     assert "alice" not in str(logs)
 
 
-@everywhere
+@through_agents_too
 def test_a_subject_finds_the_same_person_again(
     arranged: Arrangement, known: Callable[[str], Identity]
 ) -> None:
@@ -233,7 +247,7 @@ def test_what_can_be_no_password_is_never_right(
         arranged.directory.verify_password(known("alice").account, password)
 
 
-@everywhere
+@through_agents_too
 def test_members_of_protected_groups_are_privileged(known: Callable[[str], Identity]) -> None:
     assert known("erin").privileged
 
@@ -267,7 +281,7 @@ def test_a_reset_takes_any_text(arranged: Arrangement, known: Callable[[str], Id
     assert opens(arranged, known("alice"), new)
 
 
-@everywhere
+@through_agents_too
 def test_a_reset_unlocks(arranged: Arrangement, known: Callable[[str], Identity]) -> None:
     arranged.lock("carol", dt.datetime.now(dt.UTC))
     assert known("carol").locked
@@ -287,7 +301,7 @@ def test_a_reset_ends_expiry_and_the_order_to_change(
     assert opens(arranged, known("dave"), NEW)
 
 
-@everywhere
+@through_agents_too
 @pytest.mark.parametrize(
     ("new", "reason"),
     [
@@ -305,7 +319,7 @@ def test_a_reset_to_a_bad_password_is_refused_with_the_reason(
     assert opens(arranged, known("alice"), arranged.passwords["alice"])
 
 
-@everywhere
+@through_agents_too
 def test_a_reset_to_an_earlier_password_is_refused_exactly_where_that_is_promised(
     arranged: Arrangement, known: Callable[[str], Identity]
 ) -> None:
@@ -322,7 +336,7 @@ def test_a_reset_to_an_earlier_password_is_refused_exactly_where_that_is_promise
         assert refused.value.reasons == (RefusalReason.IN_HISTORY,)
 
 
-@everywhere
+@through_agents_too
 def test_privileged_people_are_never_written_to(
     arranged: Arrangement, known: Callable[[str], Identity]
 ) -> None:
@@ -364,6 +378,7 @@ def test_an_account_of_another_directory_is_not_written_to(
 # Changing
 
 
+@pytest.mark.parametrize("arranged", [*DIRECTORIES, f"ds389 {BY_AGENT}", f"samba {BY_AGENT}"], indirect=True)
 def test_a_change_needs_the_old_password(arranged: Arrangement, known: Callable[[str], Identity]) -> None:
     alice = known("alice")
     with pytest.raises(WrongPassword):
@@ -447,7 +462,7 @@ def test_a_locked_account_cannot_change(arranged: Arrangement, known: Callable[[
 # Unlocking
 
 
-@everywhere
+@through_agents_too
 def test_an_unlock_leaves_the_password(arranged: Arrangement, known: Callable[[str], Identity]) -> None:
     arranged.lock("carol", dt.datetime.now(dt.UTC))
     assert arranged.directory.unlock(known("carol").account) is True
@@ -485,7 +500,7 @@ def test_an_unlock_stops_at_closed_and_privileged_accounts(
     assert not known(username).enabled
 
 
-@everywhere
+@through_agents_too
 def test_the_promises_come_from_the_policy(arranged: Arrangement, known: Callable[[str], Identity]) -> None:
     promised = arranged.directory.capabilities(known("alice").account)
     assert promised.minimum_length == 8

@@ -61,7 +61,7 @@ def test_every_make_target_in_the_readme_exists() -> None:
 def test_every_command_in_the_readme_exists() -> None:
     program = Path(sys.executable).with_name("sparekey")
     named = {line.split()[1] for line in _shell_lines() if line.startswith("sparekey ")}
-    named |= set(re.findall(r"`sparekey ([a-z]+)", README.read_text("utf-8")))
+    named |= set(re.findall(r"`sparekey ([a-z-]+)", README.read_text("utf-8")))
     for command in sorted(named):
         asked = subprocess.run([program, command, "--help"], capture_output=True, text=True, check=False)
         assert asked.returncode == 0, f"sparekey {command}: {asked.stderr}"

@@ -103,3 +103,10 @@ def test_a_version_that_a_newer_gateway_stored_leaves_the_one_before_in_force(
     assert "policy 2 is not understood" in caplog.text
     with pytest.raises(PolicyInvalid):
         CurrentPolicy(database).get()
+
+
+def test_a_rule_that_asks_for_a_version_to_come_asks_for_this_one(database: Database) -> None:
+    for below in (1, 9):
+        document = POLICY.replace("reconfirm_days = 180", f"reconfirm_below_version = {below}")
+        adopt(database, document, author="ana", now=NOW)
+    assert CurrentPolicy(database).get().rules[-1].reconfirm_below_version == 2

@@ -1,3 +1,4 @@
+import dataclasses
 import datetime as dt
 import sqlite3
 from pathlib import Path
@@ -12,6 +13,7 @@ from enforcement.current_policy import CurrentPolicy, NoPolicy, adopt
 from enforcement.decision import Decision, Deny, Interrupt, Release
 from enforcement.gate import Gate
 from enforcement.policy import GroupsUnknown
+from enforcement.situation import Situation
 from store.audit import AuditAction, AuditEvent
 from store.database import Database
 from store.errors import StoreUnavailable
@@ -38,9 +40,18 @@ def ask(
     groups: frozenset[str] | None = NOBODY,
     now: dt.datetime = NOW,
 ) -> Decision:
-    return gate.ask(
-        ISSUER, subject, session_id=session, groups=groups, client_id="wiki", reference="R-1", now=now
-    )
+    return gate.ask(sign_in(subject, groups=groups, now=now), session_id=session, reference="R-1")
+
+
+def sign_in(
+    subject: str = "ana",
+    *,
+    source: str = ISSUER,
+    groups: frozenset[str] | None = NOBODY,
+    client_id: str = "wiki",
+    now: dt.datetime = NOW,
+) -> Situation:
+    return Situation(source=source, subject=subject, groups=groups, roles=NOBODY, client_id=client_id, at=now)
 
 
 def ensure(database: Database, subject: str = "ana") -> Person:
@@ -152,7 +163,7 @@ def test_unknown_groups_are_asked_for(gate: Gate) -> None:
 
 def test_a_person_is_known_by_issuer_and_subject_together(gate: Gate, database: Database) -> None:
     register(database)
-    other = gate.ask("https://other.example", "ana", session_id="s", groups=NOBODY, now=NOW)
+    other = gate.ask(sign_in(source="https://other.example"), session_id="s")
     assert isinstance(other, Interrupt)
 
 
@@ -221,23 +232,151 @@ def test_a_fault_is_answered_by_the_rule_that_was_last_known(
     gate: Gate, database: Database, tmp_path: Path
 ) -> None:
     broken(gate, database, tmp_path).close()
-    assert gate.answer_fault(groups=NOBODY, now=NOW) == Release("fault")
-    assert gate.answer_fault(groups=FINANCE, now=NOW) == Deny("fault")
+    assert gate.answer_fault(sign_in(groups=NOBODY)) == Release("fault")
+    assert gate.answer_fault(sign_in(groups=FINANCE)) == Deny("fault")
 
 
 def test_a_fault_with_unknown_groups_is_answered_as_the_strictest_rule_says(gate: Gate) -> None:
     gate.current_policy()
-    assert gate.answer_fault(groups=None, now=NOW) == Deny("fault")
+    assert gate.answer_fault(sign_in(groups=None)) == Deny("fault")
 
 
 def test_a_fault_before_any_policy_was_read_is_denied(gate: Gate) -> None:
-    assert gate.answer_fault(groups=NOBODY, now=NOW) == Deny("fault")
+    assert gate.answer_fault(sign_in(groups=NOBODY)) == Deny("fault")
 
 
 def test_a_fault_where_nothing_is_asked_is_released(gate: Gate) -> None:
     gate.current_policy()
     assert gate.on_fault(None) == Release("fault")
-    assert gate.answer_fault(groups=frozenset({"robots"}), now=NOW) == Release("fault")
+    assert gate.answer_fault(sign_in(groups=frozenset({"robots"}))) == Release("fault")
+
+
+def statements_of(database: Database) -> list[str]:
+    """What this thread's connection of the gate is asked from now on."""
+    asked: list[str] = []
+    database.gate_facts("", "")
+    database._gate._connections.get().set_trace_callback(asked.append)  # type: ignore[attr-defined]
+    return asked
+
+
+def test_somebody_covered_costs_one_statement(gate: Gate, database: Database) -> None:
+    register(database)
+    gate.current_policy()
+    asked = statements_of(database)
+    hidden = dataclasses.replace(sign_in(), client_id="", address="", protocol="")
+    for situation in (sign_in(), hidden):
+        assert isinstance(gate.ask(situation, session_id="s"), Release)
+    assert len(asked) == 2
+
+
+ABSENT = """
+[[rules]]
+name = "Everyone"
+kinds = ["email"]
+reconfirm_days = 0
+reconfirm_absence_days = 90
+[rules.who]
+everyone = true
+"""
+
+
+def test_who_was_away_for_long_is_asked_once(gate: Gate, database: Database) -> None:
+    adopt(database, ABSENT, author="tests", now=NOW)
+    register(database)
+    assert isinstance(ask(gate, now=NOW + 400 * DAY), Release)
+    gate.sightings.wait()
+    back = NOW + 490 * DAY
+    for _ in range(2):
+        assert isinstance(ask(gate, now=back), Interrupt)
+        gate.sightings.wait()
+    person = ensure(database)
+    with database.transaction() as transaction:
+        transaction.authenticators.confirm_all(person.id, now=back)
+    assert isinstance(ask(gate, now=back), Release)
+
+
+def test_who_comes_every_month_is_never_away(gate: Gate, database: Database) -> None:
+    adopt(database, ABSENT, author="tests", now=NOW)
+    register(database)
+    for month in range(5):
+        assert isinstance(ask(gate, now=NOW + month * 80 * DAY), Release)
+        gate.sightings.wait()
+
+
+def test_that_somebody_was_seen_is_written_once_a_day_and_beside_the_sign_in(
+    gate: Gate, database: Database, tmp_path: Path
+) -> None:
+    adopt(database, ABSENT, author="tests", now=NOW)
+    register(database)
+    writer = sqlite3.connect(tmp_path / "lasting.db", isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    assert isinstance(ask(gate), Release)
+    writer.execute("COMMIT")
+    writer.close()
+    gate.sightings.wait()
+    assert ensure(database).seen_at == NOW
+    ask(gate, now=NOW + DAY / 2)
+    gate.sightings.wait()
+    assert ensure(database).seen_at == NOW
+
+
+TRIED_OUT = """
+[maintenance]
+begins = 2026-04-01T00:00:00Z
+until = 2026-04-02T00:00:00Z
+
+[[rules]]
+name = "Tried out"
+report_only = true
+kinds = ["totp"]
+[rules.who]
+everyone = true
+
+[[rules]]
+name = "Everyone"
+kinds = ["email"]
+reconfirm_days = 0
+[rules.who]
+everyone = true
+"""
+
+
+def test_what_a_rule_in_report_only_would_do_is_audited_and_lets_go(gate: Gate, database: Database) -> None:
+    adopt(database, TRIED_OUT, author="tests", now=NOW)
+    register(database)
+    decision = ask(gate)
+    assert isinstance(decision, Release)
+    assert (decision.reason, decision.reported) == ("covered", ("Tried out",))
+    (event,) = events(database)
+    assert (event.action, event.reference) == (AuditAction.SIGN_IN_GATE_REPORTED, "R-1")
+    assert event.detail == {"reason": "unregistered", "rule": "Tried out", "client": "wiki"}
+    assert event.person_id == ensure(database).id
+
+
+def test_what_maintenance_withholds_is_audited(gate: Gate, database: Database) -> None:
+    adopt(database, TRIED_OUT, author="tests", now=NOW)
+    begins = dt.datetime(2026, 4, 1, tzinfo=dt.UTC)
+    decision = ask(gate, now=begins)
+    assert isinstance(decision, Release)
+    assert decision.reason == "maintenance"
+    found = {event.action: event.detail["rule"] for event in events(database)}
+    assert found == {
+        AuditAction.SIGN_IN_GATE_REPORTED: "Tried out",
+        AuditAction.SIGN_IN_GATE_WITHHELD: "Everyone",
+    }
+    assert isinstance(ask(gate, now=begins + DAY), Interrupt)
+
+
+def test_a_report_that_cannot_be_written_changes_nothing(
+    gate: Gate, database: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    adopt(database, TRIED_OUT, author="tests", now=NOW)
+    register(database)
+    writer = sqlite3.connect(tmp_path / "lasting.db", isolation_level=None)
+    writer.execute("ALTER TABLE audit_events RENAME TO audit_events_away")
+    assert isinstance(ask(gate), Release)
+    writer.close()
+    assert "Tried out" in caplog.text
 
 
 LIMITED = """
@@ -261,10 +400,10 @@ def test_a_fault_for_an_unknown_client_is_answered_as_for_the_strictest_that_rul
     adopt(database, LIMITED, author="tests", now=NOW)
     assert gate.current_policy().rules[0].name == "Payroll"
     staff = frozenset({"staff"})
-    assert gate.answer_fault(groups=staff, client_id="payroll", now=NOW) == Deny("fault")
-    assert gate.answer_fault(groups=staff, client_id="wiki", now=NOW) == Release("fault")
-    assert gate.answer_fault(groups=staff, now=NOW) == Deny("fault")
-    assert gate.answer_fault(groups=NOBODY, now=NOW) == Release("fault")
+    assert gate.answer_fault(sign_in(groups=staff, client_id="payroll")) == Deny("fault")
+    assert gate.answer_fault(sign_in(groups=staff, client_id="wiki")) == Release("fault")
+    assert gate.answer_fault(sign_in(groups=staff, client_id="")) == Deny("fault")
+    assert gate.answer_fault(sign_in(client_id="")) == Release("fault")
 
 
 def test_faults_are_audited_once_the_store_answers_again(
@@ -273,8 +412,8 @@ def test_faults_are_audited_once_the_store_answers_again(
     register(database)
     connection = broken(gate, database, tmp_path)
     connection.execute("ALTER TABLE audit_events RENAME TO audit_events_away")
-    gate.answer_fault(groups=NOBODY, client_id="wiki", reference="R-1", now=NOW)
-    gate.answer_fault(groups=FINANCE, client_id="wiki", reference="R-2", now=NOW + DAY)
+    gate.answer_fault(sign_in(groups=NOBODY, client_id="wiki", now=NOW), reference="R-1")
+    gate.answer_fault(sign_in(groups=FINANCE, client_id="wiki", now=NOW + DAY), reference="R-2")
     gate._faults.write()
     connection.execute("ALTER TABLE people_away RENAME TO people")
     connection.execute("ALTER TABLE audit_events_away RENAME TO audit_events")

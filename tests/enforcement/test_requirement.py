@@ -10,6 +10,7 @@ from enforcement.policy import COUNTED_ONCE, Rule
 from enforcement.requirement import Facts, Gap, RegisteredAuthenticator, gap, may_prove, usable
 from store.authenticators import Authenticator
 from store.gate_facts import AuthenticatorFact, GateFacts
+from store.people import Doubt
 from tests.enforcement.making import (
     DAY,
     NOW,
@@ -116,9 +117,60 @@ def test_an_old_one_beside_enough_fresh_ones_asks_nothing() -> None:
     assert not gap(rule, some_facts(an_authenticator(age=DAY), an_authenticator(age=400 * DAY)), now=NOW)
 
 
+def doubted(why: str, age: dt.timedelta = DAY, at: dt.timedelta = MOMENT) -> Facts:
+    """Facts of somebody who confirmed an address some time ago, put in doubt a moment after that."""
+    return Facts((an_authenticator(age=age),), doubts=(Doubt(why, NOW - age + at),))
+
+
+@pytest.mark.parametrize(
+    ("why", "reconfirm_on", "stale"),
+    [
+        ("asked", [], True),
+        ("undeliverable", ["undeliverable"], True),
+        ("undeliverable", ["directory"], False),
+        ("directory", ["directory"], True),
+        ("directory", [], False),
+        ("something new", ["undeliverable", "directory"], False),
+    ],
+)
+def test_evidence_asks_under_rules_that_name_it_and_an_operator_always(
+    why: str, reconfirm_on: list[str], stale: bool
+) -> None:
+    assert bool(gap(a_rule(reconfirm_on=reconfirm_on), doubted(why), now=NOW)) is stale
+
+
+def test_what_was_confirmed_since_is_not_in_doubt() -> None:
+    assert gap(a_rule(), doubted("asked"), now=NOW).why == "stale"
+    assert not gap(a_rule(), doubted("asked", at=dt.timedelta(0)), now=NOW)
+    assert not gap(a_rule(), doubted("asked", at=-MOMENT), now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("below", "confirmed", "stale"), [(7, 6, True), (7, 7, False), (7, 8, False), (0, 0, False)]
+)
+def test_everyone_below_a_version_confirms_again(below: int, confirmed: int, stale: bool) -> None:
+    facts = some_facts(dataclasses.replace(an_authenticator(), confirmed_version=confirmed))
+    assert bool(gap(a_rule(reconfirm_below_version=below), facts, now=NOW)) is stale
+
+
+@pytest.mark.parametrize(("seen", "stale"), [(90 * DAY, True), (90 * DAY - MOMENT, False), (None, False)])
+def test_a_long_absence_asks_and_an_unknown_one_does_not(seen: dt.timedelta | None, stale: bool) -> None:
+    seen_at = None if seen is None else NOW - seen
+    facts = Facts((an_authenticator(age=500 * DAY),), seen_at=seen_at)
+    assert bool(gap(a_rule(reconfirm_absence_days=90), facts, now=NOW)) is stale
+    assert not gap(a_rule(), facts, now=NOW)
+
+
+def test_after_an_absence_one_confirmation_is_enough() -> None:
+    facts = Facts((an_authenticator(age=DAY),), seen_at=NOW - 900 * DAY)
+    assert not gap(a_rule(reconfirm_absence_days=90), facts, now=NOW)
+
+
 def test_gate_and_portal_make_the_same_facts() -> None:
+    fact = AuthenticatorFact("email", NOW, NOW + DAY, True, 4)
+    doubts = (Doubt("asked", NOW),)
     from_gate = Facts.from_gate(
-        GateFacts("p", 0, frozen=True, authenticators=(AuthenticatorFact("email", NOW, NOW + DAY, True),))
+        GateFacts("p", 0, frozen=True, authenticators=(fact,), doubts=doubts, seen_at=NOW)
     )
     authenticator = Authenticator(
         id="a",
@@ -132,8 +184,9 @@ def test_gate_and_portal_make_the_same_facts() -> None:
         provenance="self",
         last_step=None,
         number=1,
+        confirmed_version=4,
     )
-    assert from_gate == Facts.from_authenticators([authenticator], frozen=True)
+    assert from_gate == Facts.from_authenticators([authenticator], frozen=True, doubts=doubts, seen_at=NOW)
     assert Facts.from_gate(None) == Facts()
 
 

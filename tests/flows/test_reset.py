@@ -1,8 +1,10 @@
 import datetime as dt
+from dataclasses import replace
 
 import pytest
 
 from enforcement.current_policy import adopt
+from flows.abuse.known_device import KnownDevice
 from flows.authenticators import totp
 from flows.errors import (
     AttemptExpired,
@@ -907,6 +909,18 @@ who = { groups = ["staff"] }
     assert world.outbox.to(private("bob")) == []
     world.send(attempt, "totp")
     assert world.verify(attempt, world.app_code("bob")).stage is Stage.NEW_PASSWORD
+
+
+def test_what_a_known_device_may_do_more_stays_with_it_when_an_attempt_moves(world: World) -> None:
+    world.a_person("bob", registered=("email",))
+    attempt = world.start("bob")
+    known = replace(
+        attempt, device=KnownDevice("device", world.person_id("bob")), person_id=world.person_id("bob")
+    )
+    moved = known.moved_to("elsewhere")
+    assert known.is_on_known_device
+    assert not moved.is_on_known_device
+    assert (moved.counted_as, moved.counted_besides) == (attempt.typed, "")
 
 
 def test_an_attempt_may_move_back_to_where_it_was_begun(world: World) -> None:

@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from flows.abuse.throttle import Throttle
 from flows.errors import (
     AttemptExpired,
     NotPossible,
     NotUnlocked,
     OutcomeIsUnknown,
+    TooManyAttempts,
     Unavailable,
     WorkNotDone,
     WrongCode,
@@ -18,7 +20,7 @@ from flows.recovery.attempt import Locks, Stage
 from idp_plugin.errors import IdpUnavailable, NotPermitted, OutcomeUnknown
 from store.audit import AuditAction
 from store.errors import StoreUnavailable
-from tests.flows.world import World, policy, private
+from tests.flows.world import LIMITS, World, policy, private
 
 NEW = "correct horse battery"
 
@@ -54,6 +56,25 @@ def test_a_provider_without_locks_is_not_spoken_of(make_world) -> None:
     world = make_world(provider_locks=False)
     world.a_person("carol", registered=("email",), locked=True)
     assert world.unlock(world.proved("carol", purpose="unlock")) == Locks("ended", None)
+
+
+def test_a_lock_is_ended_so_often_a_day_and_no_more(make_world) -> None:
+    world = make_world(limits=LIMITS.model_copy(update={"unlocks_per_day": 2, "code_messages_per_hour": 50}))
+    world.a_person("bob", registered=("email",))
+    for _ in range(2):
+        world.directory.change("bob", locked=True)
+        world.unlock(world.proved("bob", purpose="unlock"))
+        world.clock.forward(minutes=2)
+    world.directory.change("bob", locked=True)
+    attempt = world.proved("bob", purpose="unlock")
+    with pytest.raises(TooManyAttempts):
+        world.unlock(attempt)
+    assert world.directory.people["bob"].locked
+    assert world.read(attempt).stage is Stage.UNLOCK
+    assert world.audited(AuditAction.UNLOCK_LIMIT_REACHED)[0].detail == {"limit": "unlocks"}
+    Throttle(world.counters, world.limits).clear((), {world.person_id("bob")}, ())
+    world.unlock(attempt)
+    assert not world.directory.people["bob"].locked
 
 
 def test_what_is_not_locked_changes_nothing(world: World) -> None:

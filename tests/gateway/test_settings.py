@@ -106,3 +106,16 @@ def test_only_keycloak_may_keep_every_password_itself() -> None:
     assert "at least one" in str(problems(given))
     given["idp"] = given["idp"] | {"kind": "keycloak"}
     assert from_mapping(given).directories == ()
+
+
+@pytest.mark.parametrize(
+    "applications",
+    [
+        ["https://sso.example.org"],
+        ["https://sso.example.org:8443"],
+        ["https://SSO.example.org"],
+        ["https://wiki.example.org", "https://wiki.example.org:8443"],
+    ],
+)
+def test_no_two_that_share_cookies_are_guarded_apart(applications: list[str]) -> None:
+    assert problems({**document(), "forward_auth": {"applications": applications}})

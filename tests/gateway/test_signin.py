@@ -111,6 +111,36 @@ def test_a_sign_in_is_verified_and_tells_who(portal: Portal) -> None:
     assert signed_in.next_path == "/sparekey/"
 
 
+@pytest.mark.parametrize(
+    ("stated", "told"),
+    [
+        ({}, ""),
+        ({"email": "a@x.example"}, "a@x.example"),
+        ({"email": "a@x.example", "email_verified": True}, "a@x.example"),
+    ],
+)
+def test_an_address_is_told_as_the_provider_states_it(
+    portal: Portal, stated: dict[str, Any], told: str
+) -> None:
+    query = portal.begin()
+    portal.provider.claims |= stated
+    assert portal.finish(query).email == told
+
+
+def test_an_address_that_nobody_verified_is_not_told(portal: Portal) -> None:
+    query = portal.begin()
+    portal.provider.claims |= {"email": "boss@x.example", "email_verified": False}
+    assert portal.finish(query).email == ""
+
+
+def test_groups_that_are_none_differ_from_groups_that_are_not_stated(portal: Portal) -> None:
+    query = portal.begin()
+    assert portal.finish(query).unstated == {"roles"}
+    query = portal.begin()
+    portal.provider.claims |= {"groups": None, "roles": []}
+    assert portal.finish(query).unstated == {"groups"}
+
+
 def test_the_request_carries_pkce_and_exactly_our_callback(portal: Portal) -> None:
     query = portal.begin()
     portal.finish(query)

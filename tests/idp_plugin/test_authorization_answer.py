@@ -8,6 +8,7 @@ import pytest
 
 from idp_plugin.authorization_answer import targets
 from idp_plugin.base import Exchange
+from idp_plugin.saml_response import PROTOCOL
 
 PUBLIC = "https://sso.example.org"
 
@@ -143,8 +144,8 @@ def saml(
     root: str, status: str = "urn:oasis:names:tc:SAML:2.0:status:Success", *, deflate: bool = False
 ) -> str:
     document = (
-        f'<samlp:{root} xmlns:samlp="urn:x"><samlp:Status><samlp:StatusCode Value="{status}"/></samlp:Status>'
-        f"</samlp:{root}>"
+        f'<samlp:{root} xmlns:samlp="{PROTOCOL}"><samlp:Status><samlp:StatusCode Value="{status}"/>'
+        f"</samlp:Status></samlp:{root}>"
     ).encode()
     if deflate:
         packer = zlib.compressobj(wbits=-15)
@@ -169,3 +170,30 @@ def test_a_saml_answer_that_cannot_be_read_counts_as_one() -> None:
     for value in ("!!!", base64.b64encode(b"<other/>").decode(), base64.b64encode(packed).decode()):
         form = FORM.replace('NAME="code" VALUE="c"', f'name="SAMLResponse" value="{value}"')
         assert leaves(exchange(("Content-Type", "text/html"), body=form.encode(), status=200))
+
+
+def test_an_answer_of_two_protocols_is_of_none() -> None:
+    def protocol(query: str) -> str:
+        (target,) = targets(exchange(("Location", f"https://app.example.org/cb?{query}")))
+        return target.answer().protocol
+
+    assert protocol("code=c") == protocol("response=jarm") == "oidc"
+    assert protocol("SAMLart=AAQ") == protocol("SAMLResponse=AAAA") == "saml"
+    assert protocol("ticket=ST-1") == "cas"
+    assert protocol("wresult=x") == "ws_federation"
+    assert protocol("SAMLart=AAQ&code=c") == protocol("ticket=ST-1&code=c") == ""
+    assert protocol("ticket=17&code=c") == "oidc"
+
+
+@pytest.mark.parametrize("name", ["SAMLart", "wresult", "ticket"])
+def test_forms_of_every_protocol_are_answers(name: str) -> None:
+    form = FORM.replace('NAME="code" VALUE="c"', f'name="{name}" value="ST-1"')
+    assert leaves(exchange(("Content-Type", "text/html"), body=form.encode(), status=200))
+
+
+def test_a_saml_refusal_refuses_and_a_sign_in_does_not() -> None:
+    refused = "urn:oasis:names:tc:SAML:2.0:status:Responder"
+    for status, refuses in ((refused, True), ("urn:oasis:names:tc:SAML:2.0:status:Success", False)):
+        location = f"https://sp.example.org/acs?SAMLResponse={quote(saml('Response', status))}"
+        (target,) = targets(exchange(("Location", location)))
+        assert (target.refuses, target.hands_over) == (refuses, not refuses)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from idp_plugin.base import Subject, TargetOutcome
+from idp_plugin.base import PasswordState, Subject, TargetOutcome
 from idp_plugin.errors import IdpUnavailable, NotPermitted, PasswordRefused, WrongPassword
 from idp_plugin.ldap.openldap import OpenLdap
 from idp_plugin.targets import Target, Targets
@@ -138,3 +138,34 @@ def test_locks_end_everywhere(home: Slapd, other: Slapd) -> None:
     assert not other.accepts("alice", OLD)
     targets(home, other).unlock(account(home))
     assert other.accepts("alice", OLD)
+
+
+def test_a_change_is_asked_for_everywhere(home: Slapd, other: Slapd) -> None:
+    writer = targets(home, other, required=False)
+    writer.set_password(account(home), NEW)
+    writer.require_change(account(home))
+    for server, name in ((home, "corp"), (other, "second")):
+        directory = OpenLdap(server.settings(name=name), ISSUER)
+        person = directory.find("alice")
+        assert person
+        assert directory.verify_password(person.account, NEW) is PasswordState.MUST_CHANGE
+
+
+def test_where_one_place_cannot_ask_for_a_change_none_is_asked(home: Slapd, other: Slapd) -> None:
+    class Unable(OpenLdap):
+        require_change = None  # type: ignore[assignment]
+
+    own = OpenLdap(home.settings(), ISSUER)
+    second = Unable(other.settings(name="second"), ISSUER)
+    writer = Targets([Target("corp", own), Target("second", second)], home="corp", username=lambda _: "alice")
+    with pytest.raises(NotPermitted):
+        writer.require_change(account(home))
+    assert "pwdReset" not in home.read(f"uid=alice,{PEOPLE}")
+
+
+def test_no_change_is_asked_for_while_a_place_does_not_answer(home: Slapd, other: Slapd) -> None:
+    writer = targets(home, other, required=False)
+    other.stop()
+    with pytest.raises(IdpUnavailable):
+        writer.require_change(account(home))
+    assert "pwdReset" not in home.read(f"uid=alice,{PEOPLE}")

@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.journeys.keycloak_site import Site, open_site
 from tests.journeys.world import World, open_world
+from tests.servers.keycloak import Keycloak
+from tests.servers.openid_client import OpenidClient
+from tests.servers.valkey import Valkey
+from tests.servers.visitor import Visitor
 
 
 @contextlib.contextmanager
@@ -40,3 +45,22 @@ def open_a_world() -> Iterator[Callable[..., World]]:
     """Opens worlds with settings of their own, for one test."""
     with contextlib.ExitStack() as stack:
         yield lambda **options: stack.enter_context(opened(**options))
+
+
+@pytest.fixture(scope="session")
+def keycloak_site(keycloak: Keycloak, valkey_server: Valkey, openid_client: OpenidClient) -> Iterator[Site]:
+    """Sparekey before Keycloak, for the run. Use `site`, where nobody has registered."""
+    with open_site(keycloak, valkey_server.url, openid_client.address) as opened:
+        yield opened
+
+
+@pytest.fixture
+def site(keycloak_site: Site) -> Iterator[Site]:
+    keycloak_site.begin_anew()
+    with keycloak_site.as_shipped():
+        yield keycloak_site
+
+
+@pytest.fixture
+def visitor() -> Visitor:
+    return Visitor()

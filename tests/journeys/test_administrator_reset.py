@@ -14,6 +14,8 @@ from idp_plugin.demo.directory_entry import is_password
 from idp_plugin.errors import NotPermitted
 from idp_plugin.ldap.openldap import OpenLdap
 from store.audit import AuditAction
+from store.database import Database
+from store.errors import StoreUnavailable
 from tests.journeys.conftest import opened
 from tests.journeys.world import World, heading
 
@@ -138,6 +140,49 @@ def test_a_password_that_need_not_be_changed_is_shown_to_nobody(
     monkeypatch.setattr(OpenLdap, "require_change", refuse_later)
     with pytest.raises(OutcomeIsUnknown):
         temporary(world)
+
+
+def say_not_me(world: World) -> None:
+    """Press the button in the notice about a temporary password."""
+    text = next(each["text"] for each in world.messages(BOB) if "temporary password" in each["text"])
+    link = re.search(r"/sparekey/not-me/\S+", text)
+    assert link
+    browser = world.browser()
+    browser.submit(browser.get(link[0]))
+    world.messages()
+
+
+def test_a_temporary_password_opens_nothing_after_this_was_not_me(world: World) -> None:
+    done = temporary(world)
+    say_not_me(world)
+    assert not is_password(done.password.encode(), world.credential("bob").stored)
+    assert world.credential("bob").must_change
+
+
+def test_a_password_that_was_chosen_since_stays(world: World) -> None:
+    done = temporary(world)
+    browser = world.browser()
+    page = browser.submit(browser.start_reset("bob", path="/sparekey/change/expired"), kind="email")
+    page = browser.submit(page, code=world.code(BOB))
+    browser.submit(page, old=done.password, password=NEW)
+    say_not_me(world)
+    assert is_password(NEW.encode(), world.credential("bob").stored)
+
+
+def test_a_write_that_was_done_is_never_called_undone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = OpenLdap.set_password
+
+    def write_and_lose_the_database(self: OpenLdap, *given: str) -> object:
+        done = written(self, *given)
+        monkeypatch.setattr(Database, "transaction", no_database)
+        return done
+
+    def no_database(*_: object, **__: object) -> None:
+        raise StoreUnavailable("database")
+
+    monkeypatch.setattr(OpenLdap, "set_password", write_and_lose_the_database)
+    done = temporary(world)
+    assert is_password(done.password.encode(), world.credential("bob").stored)
 
 
 def test_an_invitation_leads_to_the_persons_own_reset(world: World) -> None:

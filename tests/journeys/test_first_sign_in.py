@@ -1,7 +1,11 @@
+import datetime as dt
 import re
+import time
 
 import pyotp
+from babel.dates import format_date
 
+from enforcement.current_policy import adopt
 from store.audit import AuditAction
 from tests.journeys.holding import APPLICATION, TARGET, hold, portal_session
 from tests.journeys.world import PageVisitor, World, heading
@@ -28,7 +32,7 @@ def test_a_held_sign_in_goes_on_after_registration(world: World) -> None:
     page = browser.get(address)
     assert heading(page) == "How can we help you back in, should you forget your password?"
     assert "Everybody on the staff" in page
-    assert "You can say this 3 more times" in page
+    assert "3 times left" in page
     page = add_address(browser, page)
     assert heading(page) == "You are all set"
     assert "Continue to <bdi>app.example.org</bdi>" in page
@@ -111,7 +115,7 @@ def test_later_lets_the_sign_in_go_on_until_it_may_not(world: World) -> None:
         browser = world.browser()
         browser.sign_in("alice")
         page = browser.get(hold(browser))
-        assert f"You can say this {left} more time" in page
+        assert f"{left} time{'s' if left > 1 else ''} left" in page
         later = next(
             form for form in page.forms.values() if form.action.endswith("later") or "/later?" in form.action
         )
@@ -121,10 +125,46 @@ def test_later_lets_the_sign_in_go_on_until_it_may_not(world: World) -> None:
     browser.sign_in("alice")
     page = browser.get(hold(browser))
     assert "/later" not in page
+    assert "You said “later” as often as your organisation lets you" in page
     token = page.forms[0]["csrf_token"].value
     assert heading(browser._follow(browser.app.post("/sparekey/register/later", {"csrf_token": token}), 200))
     with world.sparekey.services.database.reading() as transaction:
         assert len(transaction.audit.find(action=AuditAction.SIGN_IN_GATE_POSTPONED)) == 3
+
+
+DATED = """
+[[rules]]
+name = "Everybody on the staff"
+kinds = ["email"]
+[rules.who]
+everyone = true
+[rules.postpone]
+times = 3
+until = {until}
+"""
+
+
+def test_a_last_day_is_told_and_once_it_is_over_why_it_can_wait_no_longer(open_a_world) -> None:
+    world = open_a_world()
+    browser = world.browser()
+    browser.sign_in("alice")
+    held, today = hold(browser), world.clock().date()
+    for until, said in (
+        (today + dt.timedelta(days=2), "3 times left, until {}"),
+        (today - dt.timedelta(days=1), "This could wait until {}"),
+    ):
+        in_force(world, DATED.format(until=until.isoformat()))
+        page = browser.get(held)
+        assert said.format(format_date(until, "long", "en")) in page
+    assert "/later" not in page
+
+
+def in_force(world: World, document: str) -> None:
+    """Put a policy in force, and wait until the gate knows it."""
+    services = world.sparekey.services
+    version = adopt(services.database, document, author="tests", now=world.clock()).version
+    while services.gate.current_policy().version < version:
+        time.sleep(0.05)
 
 
 def test_what_is_registered_is_confirmed_by_one_click(world: World) -> None:

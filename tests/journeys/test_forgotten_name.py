@@ -1,8 +1,13 @@
 """The forgotten name: who registered an address is mailed the name; everybody else learns nothing."""
 
+import datetime as dt
+from collections.abc import Iterator
+
 import pytest
 
+from flows.authenticators import phone_number
 from flows.authenticators.email_address import lookups
+from tests.journeys.conftest import opened
 from tests.journeys.test_unknown_name import plain
 from tests.journeys.world import PageVisitor, World, heading, solved
 
@@ -137,3 +142,67 @@ def test_the_start_of_a_reset_leads_to_it_and_back_to_the_sign_in(world: World) 
     page = page.click("I do not know my name")
     page = browser.submit(page, address=BOB, work=solved(page))
     assert page.html.find("a", class_="button")["href"] == f"{world.public}/authorize?client_id=a"
+
+
+NUMBER = "+31612345678"
+
+
+@pytest.fixture(scope="module")
+def phone_world() -> Iterator[World]:
+    with opened(kinds=["email", "mobile_phone"], messages={"default_region": "NL"}) as world:
+        yield world
+
+
+@pytest.fixture
+def phones(phone_world: World) -> World:
+    """Bob has registered a mobile number and an address, Dave the number too, but not in use yet."""
+    phone_world.begin_anew()
+    phone_world.register("bob", "email")
+    for username, wait in (("bob", 0), ("dave", 1)):
+        share_number(phone_world, username, wait=dt.timedelta(hours=wait))
+    return phone_world
+
+
+def share_number(world: World, username: str, *, wait: dt.timedelta) -> None:
+    services, subject = world.sparekey.services, world.identity(username).subject
+    number = phone_number.parse(NUMBER, "")
+    with services.database.transaction() as transaction:
+        person = transaction.people.ensure(subject.source, subject.id, now=world.clock())
+        transaction.authenticators.add(
+            person.id,
+            "mobile_phone",
+            NUMBER.encode(),
+            now=world.clock(),
+            trusted_from=world.clock() + wait,
+            provenance="self",
+            lookup=phone_number.lookups(services.vault, number)[0],
+        )
+
+
+@pytest.mark.parametrize("typed", [NUMBER, "06 12345678", "0031 (0)6-1234 5678"])
+def test_the_name_goes_to_a_registered_mobile_number(phones: World, typed: str) -> None:
+    page = ask(phones, typed)
+    assert heading(page) == "Look at your mail or phone"
+    (message,) = phones.messages(NUMBER)
+    assert message["text"] == "Your name for signing in at Example Company: bob"
+
+
+@pytest.mark.parametrize(
+    "typed", ["+31687654321", "+1 555 0100", "0612345678 ext 12", "nobody@example.net", "06", "☎"]
+)
+def test_every_number_and_address_is_answered_alike(phones: World, typed: str) -> None:
+    known, unknown = ask(phones, NUMBER), ask(phones, typed)
+    phones.work()
+    assert plain(unknown, typed) == plain(known, NUMBER)
+    assert [message["to"] for message in phones.messages()] == [NUMBER]
+
+
+def test_other_ways_of_writing_a_number_earn_it_no_further_messages(phones: World) -> None:
+    ask(phones, NUMBER)
+    for typed in ("0612345678", "06-12345678", "\uff10\uff16 12345678"):
+        ask(phones, typed, status=429)
+    assert len(phones.messages()) == 1
+
+
+def test_without_a_rule_that_lists_mobiles_nobody_is_asked_for_a_number(world: World) -> None:
+    assert heading(world.browser().get(START)) == "Which address did you register?"

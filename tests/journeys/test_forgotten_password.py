@@ -171,6 +171,23 @@ def test_findings_come_while_typing_and_only_after_the_proof(world: World) -> No
     assert {"rule": "length_min", "holds": False} in found
 
 
+def test_findings_have_a_limit_for_each_attempt(world: World) -> None:
+    browser = forget(world)
+    browser.submit(browser.page, code=world.code(BOB))
+    services = world.sparekey.services
+    attempt = services.reset.read(
+        browser.cookie("attempt"), browser=browser.cookie("browser"), now=world.clock()
+    )
+    for _candidate in range(services.settings.limits.findings_per_minute):
+        services.reset.count_finding(attempt, world.clock())
+    ask = {"password": "short", "csrf_token": browser.page.forms[0]["csrf_token"].value}
+    for page in ("findings", "suggestion"):
+        refused = browser.app.post(f"/sparekey/reset/{page}", ask, status=429)
+        assert 0 < int(refused.headers["Retry-After"]) <= 60
+    world.clock.forward(minutes=1)
+    assert browser.app.post("/sparekey/reset/findings", ask).json
+
+
 def test_opening_every_page_again_changes_nothing(world: World) -> None:
     browser = forget(world)
     before = world.messages()

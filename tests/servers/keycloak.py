@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,9 @@ GATEWAY_SECRET = "the gateway's secret"
 PUBLIC_APPLICATION = "application"
 CONFIDENTIAL_APPLICATION = "application-with-secret"
 APPLICATION_SECRET = "the application's secret"
+CHANNEL = "spi-ciba-auth-channel--ciba-http-auth-channel--http-authentication-channel-uri"
+TOKEN_SECONDS = 30
+"""Half of what Keycloak gives an administrator's token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,11 @@ class Keycloak:
     http: httpx.Client = field(default_factory=lambda: httpx.Client(trust_env=False, timeout=60), repr=False)
     """For the admin API."""
 
+    channel_port: int = 0
+    """Where it asks for a person's consent without a browser (CIBA); a test may listen there."""
+    bearer: tuple[str, float] = field(default=("", 0.0), repr=False)
+    """The administrator's token, and until when it is taken: a password is costly to check."""
+
     def admin(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         """Call the admin API as the server's administrator.
 
@@ -72,7 +81,11 @@ class Keycloak:
             httpx.HTTPStatusError: Refused.
         """
         url = f"{self.address}/admin/realms{path}"
-        return self.http.request(method, url, headers=self._bearer(), **arguments).raise_for_status()
+        answer = self.http.request(method, url, headers=self._bearer(), **arguments)
+        if not path:
+            # A new realm's roles are in new tokens only.
+            self.bearer = ("", 0.0)
+        return answer.raise_for_status()
 
     def version(self) -> str:
         """Ask the server what it is."""
@@ -80,6 +93,11 @@ class Keycloak:
         return answer.raise_for_status().json()["systemInfo"]["version"]
 
     def _bearer(self) -> dict[str, str]:
+        if self.bearer[1] < time.monotonic():
+            self.bearer = (self._token(), time.monotonic() + TOKEN_SECONDS)
+        return {"Authorization": f"Bearer {self.bearer[0]}"}
+
+    def _token(self) -> str:
         answer = self.http.post(
             f"{self.address}/realms/master/protocol/openid-connect/token",
             data={
@@ -89,7 +107,7 @@ class Keycloak:
                 "password": building.PASSWORD,
             },
         )
-        return {"Authorization": f"Bearer {answer.raise_for_status().json()['access_token']}"}
+        return answer.raise_for_status().json()["access_token"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,11 +266,12 @@ def serving(options: dict[str, str] | None = None, *, java: str | None = None) -
     folder = Path(tempfile.mkdtemp(prefix="sparekey-keycloak-"))
     try:
         shutil.copytree(made.database, folder / "database")
-        port = free_port()
+        port, channel = free_port(), free_port()
+        options = {CHANNEL: f"http://127.0.0.1:{channel}/", **(options or {})}
         with building.started(
             made, port, folder / "database", folder / "log", java=java or building.fast(made), options=options
         ) as process:
-            server = Keycloak(f"http://127.0.0.1:{port}", process.pid)
+            server = Keycloak(f"http://127.0.0.1:{port}", process.pid, channel_port=channel)
             with server.http:
                 yield server
     finally:

@@ -14,8 +14,8 @@ from tests.servers import versions
 from tests.servers.presence import is_ci
 
 GROUPS = {
-    "keycloak": ("keycloak", 300),
-    "browser": ("chromium", 420),
+    "keycloak": ("keycloak", 480),
+    "browser": ("chromium", 480),
     "postgres": ("postgres", 90),
     "samba": ("samba", 240),
     "ds389": ("ds389", 240),
@@ -27,8 +27,8 @@ ONE_WORKER = ("keycloak", "browser", "postgres", "samba", "ds389")
 """Groups whose server is started once per worker; every test has a slapd of its own anyway."""
 
 REST = "everything else"
-REST_SECONDS = 720
-WHOLE_SECONDS = 1020
+REST_SECONDS = 1080
+WHOLE_SECONDS = 1320
 """The wall's clock, two workers: 14 minutes with every method and directory; more for a busy machine."""
 KEYCLOAK_TIMEOUT = 400
 """Seconds: the first test may wait while Keycloak is built."""

@@ -9,6 +9,7 @@ import datetime as dt
 import re
 import signal
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -190,6 +191,12 @@ PEOPLE_OF_THE_DEMO = (
 )
 
 
+def _has_stopped(thread: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return (thread / "stat").read_text().rpartition(")")[2].split()[0] == "T"
+    return True
+
+
 class Slapd:
     """One server with its own folder, ports, authority and people."""
 
@@ -303,8 +310,11 @@ class Slapd:
         self._launch()
 
     def freeze(self) -> None:
-        """Let it accept connections and never answer."""
+        """Let it accept connections and never answer; returns once every thread has stopped."""
         self._signal(signal.SIGSTOP)
+        while self._process and not all(map(_has_stopped, Path(f"/proc/{self._process.pid}/task").iterdir())):
+            # On a busy machine a thread may answer once more before the signal reaches it.
+            time.sleep(0.001)
 
     def thaw(self) -> None:
         """Let it go on."""

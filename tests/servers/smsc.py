@@ -1,11 +1,7 @@
 """A text message centre: the npm package `smpp`, which shares no code with ours."""
 
 import contextlib
-import fcntl
-import hashlib
 import json
-import shutil
-import subprocess
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from tests.servers.presence import missing, program
+from tests.servers.npm_package import installed
+from tests.servers.presence import program
 from tests.servers.processes import answers, free_port, running
 
 SOURCE = Path(__file__).parent / "smsc"
-CACHE = Path(__file__).parents[2] / ".cache" / "smsc"
 PASSWORD = "let-me-i"
 
 
@@ -50,25 +46,7 @@ class Smsc:
 @pytest.fixture(scope="session")
 def smsc_program() -> Path:
     """The program with its package, installed once into `.cache` by its lock file."""
-    npm, lock = program("npm", package="npm"), (SOURCE / "package-lock.json").read_bytes()
-    folder = CACHE / hashlib.sha256(lock).hexdigest()[:16]
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        if not (folder / "installed").exists():
-            _install(npm, folder)
-    shutil.copyfile(SOURCE / "smsc.js", folder / "smsc.js")
-    return folder / "smsc.js"
-
-
-def _install(npm: Path, folder: Path) -> None:
-    for name in ("package.json", "package-lock.json"):
-        shutil.copyfile(SOURCE / name, folder / name)
-    command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    done = subprocess.run(command, cwd=folder, check=False, capture_output=True, timeout=120)
-    if done.returncode:
-        missing("the npm package smpp", f"`npm ci` failed: {done.stderr.decode(errors='replace')[-300:]}")
-    (folder / "installed").touch()
+    return installed(SOURCE) / "smsc.js"
 
 
 @pytest.fixture(scope="module")

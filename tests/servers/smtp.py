@@ -56,6 +56,13 @@ class SmtpSink:
     """When set, the answer to every message, such as `451 Try later`."""
     credentials: tuple[str, str] | None = None
     """When set, the only user name and password that authenticate."""
+    greylists: bool = False
+    """Whether every pair of sender and receiver is told to come again the first time."""
+    unknown: set[str] = field(default_factory=set)
+    """Receivers that do not exist here."""
+    asked: list[str] = field(default_factory=list)
+    """Receivers in the order in which somebody wanted to send to them, taken or not."""
+    _seen: set[tuple[str, str]] = field(default_factory=set, repr=False)
     _arrived: threading.Condition = field(default_factory=threading.Condition, repr=False)
 
     def wait(self, count: int = 1, seconds: float = 20) -> list[Received]:
@@ -68,6 +75,20 @@ class SmtpSink:
             if not self._arrived.wait_for(lambda: len(self.messages) >= count, seconds):
                 raise TimeoutError(f"{len(self.messages)} of {count} messages after {seconds} s")
             return list(self.messages)
+
+    async def handle_RCPT(  # noqa: N802
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, rcpt_options: list[str]
+    ) -> str:
+        """Take a receiver, or refuse for now or for good; the name is aiosmtpd's."""
+        self.asked.append(address)
+        if address in self.unknown:
+            return "550 5.1.1 No such mailbox"
+        pair = (envelope.mail_from or "", address)
+        if self.greylists and pair not in self._seen:
+            self._seen.add(pair)
+            return "450 4.2.0 Greylisted, come again"
+        envelope.rcpt_tos.append(address)
+        return "250 2.1.5 Taken"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         """Keep one message; the name is aiosmtpd's."""

@@ -41,6 +41,8 @@ class Visitor:
     """Sends."""
     cookies: dict[tuple[str, str, str], str] = field(default_factory=dict)
     """By host, path and name; ports share, as in browsers."""
+    headers: dict[str, str] = field(default_factory=dict)
+    """Sent with every request."""
 
     def get(self, url: str) -> httpx.Response:
         """Fetch without following."""
@@ -54,7 +56,8 @@ class Visitor:
         """Send one request with the cookies that belong to it, and keep those that come."""
         # The client's own jar stays empty: what it would keep is not what a browser keeps.
         self.client.cookies.clear()
-        headers = {"Cookie": cookies} if (cookies := self._matching(url)) else {}
+        cookies = self._matching(url)
+        headers = {**self.headers, **({"Cookie": cookies} if cookies else {})}
         answer = self.client.request(method, url, data=fields, headers=headers)
         for line in answer.headers.get_list("set-cookie"):
             self._keep(urlsplit(url).hostname or "", line)
@@ -63,11 +66,11 @@ class Visitor:
     def follow(self, answer: httpx.Response, *, until: str = "") -> httpx.Response:
         """Follow redirects; stop before an address that starts with `until`."""
         for _ in range(REDIRECTS):
-            location = answer.headers.get("location")
+            location = onward(answer)
             if not location or (until and location.startswith(until)):
                 return answer
             answer = self.get(urljoin(str(answer.url), location))
-        raise AssertionError(f"more than {REDIRECTS} redirects, the last to {answer.headers['location']}")
+        raise AssertionError(f"more than {REDIRECTS} redirects, the last to {onward(answer)}")
 
     def submit(self, page: httpx.Response, *, form: int = 0, **fields: str) -> httpx.Response:
         """Fill in one of the page's forms, submit it, and follow."""
@@ -92,6 +95,12 @@ class Visitor:
             self.cookies.pop(key, None)
         else:
             self.cookies[key] = value
+
+
+def onward(answer: httpx.Response) -> str:
+    """Return where an answer sends the browser: by a redirect, or by a page that goes on by itself."""
+    refresh = answer.headers.get("refresh", "").partition("url=")[2]
+    return str(answer.headers.get("location", refresh))
 
 
 def forms(page: httpx.Response) -> list[Form]:

@@ -138,6 +138,21 @@ def test_confirming_everything_leaves_what_is_suspended_and_other_people_alone(
     assert [reread(database, one).confirmed_at for one in (mine, suspended, theirs)] == [NOW + DAY, NOW, NOW]
 
 
+def test_a_confirmation_remembers_the_newest_version_of_the_policy(
+    database: Database, person: Person
+) -> None:
+    early = add(database, person)
+    with database.transaction() as transaction:
+        for version in (1, 2):
+            transaction.policies.store({"version": version}, author="ana", now=NOW)
+    late = add(database, person)
+    assert [reread(database, one).confirmed_version for one in (early, late)] == [0, 2]
+    with database.transaction() as transaction:
+        transaction.policies.store({"version": 3}, author="ana", now=NOW)
+        transaction.authenticators.confirm_all(person.id, now=NOW)
+    assert [reread(database, one).confirmed_version for one in (early, late)] == [3, 3]
+
+
 def test_people_who_share_an_address_are_counted_once_each(database: Database, person: Person) -> None:
     with database.transaction() as transaction:
         other = transaction.people.ensure("idp", "other", now=NOW)

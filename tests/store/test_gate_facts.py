@@ -4,7 +4,7 @@ import pytest
 
 from store.database import Database
 from store.gate_facts import AuthenticatorFact, GateFacts
-from store.people import Person, Postponements, session_digest
+from store.people import Doubt, Evidence, Person, Postponements, session_digest
 from tests.store.conftest import NOW
 
 DAY = dt.timedelta(days=1)
@@ -32,6 +32,9 @@ def test_everything_that_the_gate_asks_comes_in_one_answer(database: Database, p
         transaction.people.postpone(person.id, "s1", now=NOW + DAY)
         transaction.people.postpone(person.id, "s2", now=NOW)
         transaction.people.freeze(person.id, now=NOW)
+        transaction.people.doubt(person.id, Evidence.ASKED, now=NOW)
+        transaction.people.doubt(person.id, Evidence.DIRECTORY, now=NOW)
+        transaction.people.seen({person.id: NOW + DAY})
     facts = database.gate_facts(person.source, person.subject)
     assert facts is not None
     assert (facts.person_id, facts.epoch, facts.frozen) == (person.id, 2, True)
@@ -41,6 +44,8 @@ def test_everything_that_the_gate_asks_comes_in_one_answer(database: Database, p
     }
     sessions = frozenset({session_digest("s1"), session_digest("s2")})
     assert facts.postponements == Postponements(2, NOW, sessions)
+    assert set(facts.doubts) == {Doubt("asked", NOW), Doubt("directory", NOW)}
+    assert facts.seen_at == NOW + DAY
 
 
 def test_what_was_just_committed_is_seen_at_once(database: Database, person: Person) -> None:
@@ -59,6 +64,7 @@ def test_one_persons_facts_never_hold_anothers(database: Database, person: Perso
             other.id, "email", b"secret", now=NOW, trusted_from=NOW, provenance="self"
         )
         transaction.people.postpone(other.id, "s1", now=NOW)
+        transaction.people.doubt(other.id, Evidence.ASKED, now=NOW)
     assert database.gate_facts(person.source, person.subject) == GateFacts(person.id, epoch=0, frozen=False)
 
 
@@ -66,3 +72,18 @@ def test_one_persons_facts_never_hold_anothers(database: Database, person: Perso
 def test_hostile_subjects_are_nobody(database: Database, person: Person, hostile: str) -> None:
     assert database.gate_facts(person.source, hostile) is None
     assert database.gate_facts(hostile, person.subject) is None
+
+
+def test_the_version_of_the_policy_at_the_last_confirmation_is_told(
+    database: Database, person: Person
+) -> None:
+    with database.transaction() as transaction:
+        transaction.policies.store({"rules": []}, author="ana", now=NOW)
+        transaction.authenticators.add(
+            person.id, "email", b"secret", now=NOW, trusted_from=NOW, provenance="self"
+        )
+    facts = database.gate_facts(person.source, person.subject)
+    assert facts is not None
+    assert facts.authenticators == (
+        AuthenticatorFact("email", NOW, NOW, suspended=False, confirmed_version=1),
+    )

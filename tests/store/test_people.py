@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from store.database import Database
-from store.people import Person, Postponements, session_digest
+from store.people import Doubt, Evidence, Person, Postponements, session_digest
 from tests.store.conftest import NOW
 from tests.store.race import race
 
@@ -156,3 +156,24 @@ def test_postponements_in_any_order_are_what_a_set_of_sessions_would_be(
     run_state_machine_as_test(
         Later, settings=settings(max_examples=15, stateful_step_count=15, deadline=None)
     )
+
+
+def test_a_doubt_is_kept_once_for_each_reason_with_its_newest_time(
+    database: Database, person: Person
+) -> None:
+    later = NOW + dt.timedelta(days=1)
+    with database.transaction() as transaction:
+        assert transaction.people.doubts(person.id) == ()
+        transaction.people.doubt(person.id, Evidence.UNDELIVERABLE, now=NOW)
+        transaction.people.doubt(person.id, Evidence.ASKED, now=NOW)
+        transaction.people.doubt(person.id, Evidence.UNDELIVERABLE, now=later)
+        doubts = transaction.people.doubts(person.id)
+    assert doubts == (Doubt("asked", NOW), Doubt("undeliverable", later))
+    assert reread(database, person).epoch == person.epoch
+
+
+def test_when_somebody_was_seen_never_goes_back(database: Database, person: Person) -> None:
+    for moment in (NOW, NOW + dt.timedelta(days=2), NOW + dt.timedelta(days=1)):
+        with database.transaction() as transaction:
+            transaction.people.seen({person.id: moment, "nobody": moment})
+    assert reread(database, person).seen_at == NOW + dt.timedelta(days=2)

@@ -21,6 +21,8 @@ def upgrade() -> None:
         sa.Column("created_at", Moment(), nullable=False),
         sa.Column("registered_at", Moment()),
         sa.Column("frozen_at", Moment()),
+        sa.Column("seen_at", Moment()),
+        sa.Column("directory_digest", sa.String(64)),
         sa.UniqueConstraint("source", "subject"),
     )
     op.create_table(
@@ -37,6 +39,7 @@ def upgrade() -> None:
         sa.Column("trusted_from", Moment(), nullable=False),
         sa.Column("suspended_at", Moment()),
         sa.Column("last_step", RowNumber),
+        sa.Column("confirmed_version", sa.Integer(), nullable=False),
         sa.UniqueConstraint("person_id", "kind", "number"),
     )
     op.create_index(None, "authenticators", ["kind", "lookup"])
@@ -54,11 +57,25 @@ def upgrade() -> None:
         sa.Column("at", Moment(), nullable=False),
     )
     op.create_table(
+        "doubts",
+        sa.Column("person_id", sa.String(32), sa.ForeignKey("people.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("why", sa.String(20), primary_key=True),
+        sa.Column("at", Moment(), nullable=False),
+    )
+    op.create_table(
         "policies",
         sa.Column("version", sa.Integer(), primary_key=True, autoincrement=False),
         sa.Column("document", Document, nullable=False),
         sa.Column("author", sa.String(200), nullable=False),
         sa.Column("stored_at", Moment(), nullable=False),
+    )
+    op.create_table(
+        "policy_proposals",
+        sa.Column("number", sa.Integer(), primary_key=True, autoincrement=False),
+        sa.Column("document", Document, nullable=False),
+        sa.Column("author", sa.String(200), nullable=False),
+        sa.Column("base", sa.Integer(), nullable=False),
+        sa.Column("proposed_at", Moment(), nullable=False),
     )
     op.create_table(
         "audit_events",
@@ -100,5 +117,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ("agent_invitations", "agents", "spent", "audit_events", "policies", "postponements", "target_states", "authenticators", "people"):
+    for table in ("agent_invitations", "agents", "spent", "audit_events", "policy_proposals", "policies", "doubts", "postponements", "target_states", "authenticators", "people"):
         op.drop_table(table)

@@ -14,7 +14,8 @@ import pytest
 
 from gateway.agents.writeback import signer_from
 from idp_plugin.errors import IdpMisconfigured
-from idp_plugin.writeback.channel import ChannelDown, NotAccepted
+from idp_plugin.writeback.channel import ChannelDown, Delivery, NotAccepted
+from idp_plugin.writeback.guarded_streams import LARGEST_ANSWER, LARGEST_BEAT, MOST_ANSWERS
 from idp_plugin.writeback.identity import AgentIdentity, IdentityFile, new_identity
 from idp_plugin.writeback.joining import Invitation, Wish, _believed, ask, welcome
 from idp_plugin.writeback.keys import (
@@ -249,3 +250,50 @@ def test_older_keys_of_the_ring_speak_for_the_newest() -> None:
     assert (claims, public_text(key)) == ({"id": "1"}, public_text(rotated.key))
     with pytest.raises(Untrusted):
         verify_or_succeeded("order", token, rotated.introductions, signing_key_from(b"x" * 32))
+
+
+# What an agent in the wrong hands can leave behind
+
+
+def kept(valkey: Valkey) -> set[str]:
+    found = {key.decode().rpartition("}:")[2] for key in valkey.client.scan_iter("{sparekey:writeback:*")}
+    return {key for key in found if not key.startswith("beat:")}
+
+
+def test_answers_and_claims_that_nobody_waits_for_leave_nothing(served: Endpoint, valkey: Valkey) -> None:
+    end = served.end(served.join("one"))
+    for _ in range(20):
+        nobodys = Delivery("1-1", b"", "run")
+        assert not end.claim(nobodys, new_id())
+        end.answer(nobodys, new_id(), b"x" * 60_000)
+    assert kept(valkey) == set()
+    end.close()
+
+
+def test_an_order_has_few_answers_and_none_of_any_size(served: Endpoint, valkey: Valkey) -> None:
+    end, gateway, order = served.end(served.join("one")), StreamGatewayEnd(valkey.url, DIRECTORY), new_id()
+    gateway.send(order, b"body")
+    delivery = end.receive(dt.timedelta(seconds=2))
+    assert delivery is not None
+    assert end.claim(delivery, order)
+    with pytest.raises(NotAccepted, match="size"):
+        end.answer(delivery, order, b"x" * (LARGEST_ANSWER + 1))
+    for _ in range(3 * MOST_ANSWERS):
+        end.answer(delivery, order, b"answer")
+    (key,) = valkey.client.scan_iter("*answer:*")
+    assert valkey.client.llen(key) == MOST_ANSWERS
+    assert gateway.answer(order, dt.timedelta(seconds=1)) == b"answer"
+    gateway.forget(order, delivery.id)
+    end.answer(delivery, order, b"too late")
+    # The claim stays until it ends by itself, so that nobody begins the order again.
+    assert kept(valkey) == {"orders", f"claim:{order}"}
+    gateway.close()
+    end.close()
+
+
+def test_a_heartbeat_has_an_end(served: Endpoint) -> None:
+    end = served.end(served.join("one"))
+    end.beat(b"x" * LARGEST_BEAT)
+    with pytest.raises(NotAccepted, match="size"):
+        end.beat(b"x" * (LARGEST_BEAT + 1))
+    end.close()

@@ -1,5 +1,9 @@
 """What is read from an authorization request, and how it may be sent again."""
 
+import base64
+import json
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,7 +52,9 @@ def test_a_plain_request_is_sent_again_as_it_was() -> None:
         ("&acr_values=gold&prompt=login", ReleasePlan.PARKED_THEN_REWRITTEN),
         ("&acr_values=gold", ReleasePlan.PARKED_THEN_EXACT),
         ("&claims=%7B%7D", ReleasePlan.PARKED_THEN_EXACT),
-        ("&request=ey.J.x", ReleasePlan.PARKED_ONLY),
+        ("&request=ey.J.x", ReleasePlan.PARKED_THEN_EXACT),
+        ("&request_uri=https%3A%2F%2Fapp.example.org%2Frequest&prompt=login", ReleasePlan.PARKED_THEN_EXACT),
+        ("&request_uri=urn:ietf:params:oauth:request_uri:x", ReleasePlan.PARKED_ONLY),
         ("&request_uri=urn:x&prompt=login", ReleasePlan.PARKED_ONLY),
     ],
 )
@@ -93,6 +99,37 @@ def test_what_stands_beside_a_request_object_is_not_believed(opaque: str) -> Non
     request = read(f"{PLAIN}&prompt=none&{opaque}")
     assert not request.is_answered_by("https://app.example.org/cb", "s")
     assert not request.prompts
+
+
+def test_what_a_signed_request_says_is_believed_and_nothing_beside_it() -> None:
+    inside = {"client_id": "app", "redirect_uri": "https://app.example.org/cb", "state": "t", "max_age": 0}
+    request = read(f"{PLAIN}&prompt=none&request={signed({**inside, 'prompt': 'login'})}")
+    assert request.is_answered_by("https://app.example.org/cb", "t")
+    assert not request.is_answered_by("https://app.example.org/cb", "s")
+    assert request.prompts == {"login"}
+    assert not request.is_hidden
+
+
+@pytest.mark.parametrize(
+    "opaque",
+    [
+        "request={signed}&request_uri=urn:x",
+        "request={other}",
+        "request={unsigned}.x.y.z",
+    ],
+)
+def test_a_request_that_only_the_provider_can_read_is_hidden(opaque: str) -> None:
+    inside = {"client_id": "app", "redirect_uri": "https://app.example.org/cb", "state": "s"}
+    objects = {"signed": signed(inside), "other": signed({**inside, "client_id": "other"}), "unsigned": "e"}
+    request = read(f"/auth?client_id=app&{opaque.format(**objects)}")
+    assert request.is_hidden
+    assert not request.is_answered_by("https://app.example.org/cb", "s")
+
+
+def signed(claims: dict[str, Any]) -> str:
+    """A request object as it looks from outside."""
+    body = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
+    return f"eyJhbGciOiJFUzI1NiJ9.{body}.c2lnbmF0dXJl"
 
 
 def test_the_longest_request_is_kept_and_one_byte_more_is_not() -> None:

@@ -278,3 +278,12 @@ def test_secrets_show_in_no_repr(bench: Bench) -> None:
 )
 def test_an_application_is_shown_by_its_origin(address: str, application: str) -> None:
     assert shown(address) == application
+
+
+def test_a_hold_waits_ten_minutes_and_a_parked_answer_less(bench: Bench) -> None:
+    bench.keep("&prompt=login")
+    store = bench.expiring.client
+    lives = sorted(store.ttl(key) for key in store.keys())  # noqa: SIM118 - a client, no mapping
+    assert len(lives) == 2
+    assert 0 < lives[0] <= 60
+    assert 540 < lives[1] <= 600

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import gzip
 import re
 import secrets
 from collections.abc import Iterator
@@ -13,15 +14,18 @@ import pytest
 
 from enforcement.gate import Gate
 from gateway.plane.authorization_request import read_request
-from gateway.plane.decide import Decider
+from gateway.plane.decide import Answered, Decider
+from gateway.plane.decide_token import TokenDecider
 from gateway.plane.faults import Faults
 from gateway.plane.hold import Holds
 from gateway.plane.intercept import Interception
 from gateway.plane.loop_guard import LoopGuard
 from gateway.plane.plane_cookies import PlaneCookies
 from gateway.plane.remembered import RememberedRequests
+from gateway.plane.saml_passive import PassiveRefusals
 from gateway.plane.sign_in_audit import SignInAudit
 from gateway.plane.sign_in_metrics import SESSION_MISSES
+from gateway.plane.silent_refusal import SilentRefusal
 from gateway.plane.verdict import Asked, Pass, Replace
 from gateway.settings import GatewaySettings
 from idp_plugin.base import Exchange
@@ -32,6 +36,8 @@ from store.audit import AuditAction
 from store.database import Database
 from store.expiring import Expiring
 from store.vault import Vault
+from tests.gateway.plane.recorder import Recorded, Recorder
+from tests.gateway.plane.stage import Response, a_client, a_plane
 from tests.servers.processes import free_port
 from tests.servers.valkey import Valkey
 
@@ -62,6 +68,8 @@ def interception(tmp_path: Path, valkey: Valkey) -> Iterator[Interception]:
         faults=cast(Faults, None),
         audit=SignInAudit(database),
         cookies=PlaneCookies(settings),
+        silent=cast(SilentRefusal, None),
+        passive=cast(PassiveRefusals, None),
         hold_address=f"{PUBLIC}/sparekey/hold",
         clock=lambda: dt.datetime.now(dt.UTC),
     )
@@ -76,6 +84,8 @@ def interception(tmp_path: Path, valkey: Valkey) -> Iterator[Interception]:
             prefix="/sparekey",
             authorization_path=recogniser.authorization_path,
             session_cookies=recogniser.session_cookies,
+            token_path=recogniser.token_path,
+            token_decider=cast(TokenDecider, None),
         )
     database.dispose()
     expiring.close()
@@ -250,12 +260,69 @@ def test_a_request_that_the_provider_refused_is_not_remembered(interception: Int
     assert examine(interception, request, ("Content-Type", "text/html"), status=400).add_headers == ()
 
 
-def test_a_silent_request_covers_its_own_answer_only(interception: Interception) -> None:
+def test_a_silent_request_covers_its_own_answer_only(
+    interception: Interception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decided: list[Answered] = []
+    monkeypatch.setattr(Decider, "decide", lambda _self, answered: decided.append(answered) or Pass())
     query = "client_id=app&redirect_uri=https%3A%2F%2Fapp.example.org%2Fcb&state=s&prompt=none"
-    for answer, passes in (
+    for answer, is_silent in (
         ("https://app.example.org/cb?code=c&state=s", True),
         ("https://app.example.org/cb?code=c&state=other", False),
         ("https://other.example.org/cb?code=c&state=s", False),
     ):
-        verdict = examine(interception, asked(f"{AUTH}?{query}"), ("Location", answer), status=302)
-        assert isinstance(verdict, Pass) is passes
+        examine(interception, asked(f"{AUTH}?{query}"), ("Location", answer), status=302)
+        assert decided[-1].is_silent is is_silent
+        assert (decided[-1].request is not None) is is_silent
+
+
+CODE = b"https://app.example.org/cb?code=topsecret&state=s"
+FORM_PAGE = (
+    b'<html><body onload="document.forms[0].submit()"><form method="post" action="https://app.example.org/cb">'
+    b'<input type="hidden" name="code" value="topsecret"></form></body></html>'
+)
+HTML = b"Content-Type: text/html\r\n"
+
+
+def written(status: bytes, fields: bytes, body: bytes = b"", *, length: int | None = None) -> bytes:
+    size = len(body) if length is None else length
+    return b"HTTP/1.1 %b\r\n%bContent-Length: %d\r\n\r\n%b" % (status, fields, size, body)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        written(b"200 OK", HTML, FORM_PAGE),
+        written(b"200 OK", b"", FORM_PAGE),
+        written(b"404 Not Found", HTML, FORM_PAGE),
+        written(b"200 OK", HTML, b'<meta http-equiv="refresh" content="0; url=%b">' % CODE),
+        written(b"200 OK", HTML + b"Refresh: 0;url=%b\r\n" % CODE),
+        written(b"200 OK", b"Content-Type: text/plain\r\nRefresh: 0;url=%b\r\n" % CODE),
+        written(b"201 Created", b"Location: %b\r\n" % CODE),
+        written(b"302 Found", b"Location: /here\r\nLocation: %b\r\n" % CODE),
+        written(b"302 Found", b"Location: %b\r\nLocation: /here\r\n" % CODE),
+        written(b"200 OK", HTML + b"Content-Encoding: gzip\r\n", gzip.compress(FORM_PAGE)),
+        b"HTTP/1.1 200 OK\r\n%bTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n"
+        % (HTML, len(FORM_PAGE), FORM_PAGE),
+        written(b"200 OK", HTML, FORM_PAGE, length=len(FORM_PAGE) + 9),
+        written(b"200 OK", HTML + b"Content-Encoding: gzip\r\n", gzip.compress(FORM_PAGE)[:-9]),
+    ],
+)
+def test_no_odd_way_to_write_an_answer_lets_the_code_out(interception: Interception, answer: bytes) -> None:
+    async def says(_request: Recorded, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    async def asks() -> Response:
+        async with (
+            Recorder({"/realms/corp/x": says}) as upstream,
+            a_plane(upstream, interceptor=interception, public=PUBLIC) as plane,
+            a_client(plane) as client,
+        ):
+            return await client.asks(b"GET /realms/corp/x HTTP/1.1\r\nHost: sso.example.org\r\n\r\n")
+
+    response = asyncio.run(asks())
+    assert response.status in {403, 502}
+    assert b"topsecret" not in response.head + response.body
+    assert response.complete

@@ -157,12 +157,15 @@ def test_another_session_is_not_counted_with_it(demo: Demo, visitor: Visitor) ->
     demo.world.held(demo.sign_in(Visitor(), "alice"))
 
 
-def test_silent_requests_pass_unasked_and_are_counted(demo: Demo, visitor: Visitor) -> None:
+def test_silent_requests_are_refused_by_a_standard_error_and_counted(demo: Demo, visitor: Visitor) -> None:
     demo.world.held(demo.sign_in(visitor, "alice"))
     before = PROMPT_NONE._value.get()
-    answer = demo.to_sign_in(visitor, prompt="none")
-    assert "code=" in answer.headers["location"]
+    refused = demo.to_sign_in(visitor, prompt="none").headers["location"]
+    assert "error=interaction_required" in refused
+    assert "code=" not in refused
     assert PROMPT_NONE._value.get() == before + 1
+    demo.world.register(demo.subject("alice"))
+    assert "code=" in demo.to_sign_in(visitor, prompt="none").headers["location"]
 
 
 def test_a_remembered_silent_request_opens_nothing(demo: Demo, visitor: Visitor) -> None:

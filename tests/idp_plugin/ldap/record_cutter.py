@@ -34,6 +34,11 @@ class RecordCutter:
         for each in self._open:
             each.close()
 
+    @property
+    def records(self) -> tuple[int, ...]:
+        """How many records each connection has sent so far."""
+        return tuple(self._counts)
+
     def count(self, work: Callable[[], object]) -> int:
         """Return how many records the client sent over the last connection that `work` made."""
         work()

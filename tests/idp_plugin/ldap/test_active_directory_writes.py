@@ -31,7 +31,7 @@ def account(directory: ActiveDirectory, username: str) -> Subject:
 
 def through(cutter: RecordCutter, domain: SambaDomain) -> ActiveDirectory:
     address = f"ldaps://127.0.0.1:{cutter.port}"
-    return ActiveDirectory(domain.settings(servers=(address,), seconds=10), ISSUER)
+    return ActiveDirectory(domain.settings(servers=(address,), seconds=10, keep_seconds=0), ISSUER)
 
 
 def records(cutter: RecordCutter, write: Callable[[str], object]) -> int:

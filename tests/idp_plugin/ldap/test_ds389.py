@@ -189,6 +189,16 @@ def test_a_reset_leaves_no_order_to_change_even_where_the_policy_orders_it(
 # Reasons, for which the server has but one code
 
 
+def test_no_change_is_ordered_where_the_server_would_not_hold_anybody_to_it(ds389: Ds389) -> None:
+    ds389.configure(passwordMustChange="off")
+    directory = Ds389Directory(ds389.settings(), ISSUER)
+    alice = known(directory).account
+    before = ds389.read(dn_of("alice"))["passwordExpirationTime"]
+    with pytest.raises(NotPermitted, match="passwordMustChange"):
+        directory.require_change(alice)
+    assert ds389.read(dn_of("alice"))["passwordExpirationTime"] == before
+
+
 def test_too_short_too_simple_and_too_like_a_name_are_told_apart(ds389: Ds389) -> None:
     ds389.configure(passwordMinCategories="3")
     directory = Ds389Directory(ds389.settings(), ISSUER)
@@ -269,7 +279,7 @@ def test_the_service_account_can_do_no_more_than_the_page_says(ds389: Ds389) -> 
         {"mail": "mallory@example.org"},
         {"nsAccountLock": "true"},
         {"uid": "mallory"},
-        {"passwordExpirationTime": "20380101000000Z"},
+        {"passwordAllowChangeTime": "19700101000000Z"},
         {"nsRoleDN": "cn=boss"},
     ):
         (name, value), *_ = change.items()
@@ -305,7 +315,7 @@ def cutter(ds389: Ds389) -> Iterator[RecordCutter]:
 
 def test_a_reset_whose_answer_is_lost_is_settled(ds389: Ds389, cutter: RecordCutter) -> None:
     address = f"ldaps://localhost:{cutter.port}"
-    directory = Ds389Directory(ds389.settings(servers=(address,), seconds=4), ISSUER)
+    directory = Ds389Directory(ds389.settings(servers=(address,), seconds=4, keep_seconds=0), ISSUER)
     alice, bob = known(directory).account, known(directory, "bob").account
     records = cutter.count(lambda: directory.set_password(bob, NEW))
     cutter.drop_answer_to(records - 1)
@@ -318,7 +328,7 @@ def test_a_reset_whose_answer_is_lost_is_settled(ds389: Ds389, cutter: RecordCut
 
 def test_a_reset_that_never_arrived_is_unknown(ds389: Ds389, cutter: RecordCutter) -> None:
     address = f"ldaps://localhost:{cutter.port}"
-    directory = Ds389Directory(ds389.settings(servers=(address,), seconds=4), ISSUER)
+    directory = Ds389Directory(ds389.settings(servers=(address,), seconds=4, keep_seconds=0), ISSUER)
     alice, bob = known(directory).account, known(directory, "bob").account
     records = cutter.count(lambda: directory.set_password(bob, NEW))
     cutter.swallow(records - 1)

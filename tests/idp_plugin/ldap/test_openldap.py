@@ -25,6 +25,7 @@ from idp_plugin.errors import (
     RefusalReason,
 )
 from idp_plugin.ldap.openldap import OpenLdap
+from idp_plugin.settings import DirectorySettings
 from tests.idp_plugin.ldap.record_cutter import RecordCutter
 from tests.servers.slapd import GROUPS, LONG_AGO, PEOPLE, POLICY_DN, SERVICE_DN, SUFFIX, Slapd, SlapdPerson
 
@@ -302,10 +303,15 @@ def _open_files() -> int:
 # Lost answers
 
 
+def through(cutter: RecordCutter, slapd: Slapd) -> DirectorySettings:
+    # A connection for every operation, so that its records can be counted.
+    return slapd.settings(servers=(f"ldaps://127.0.0.1:{cutter.port}",), seconds=2, keep_seconds=0)
+
+
 def test_a_reset_whose_answer_is_lost_is_settled_by_reading_back(slapd: Slapd) -> None:
     slapd.change(f"uid=alice,{PEOPLE}", pwdChangedTime=LONG_AGO)
     with RecordCutter(slapd.tls_port) as cutter:
-        directory = OpenLdap(slapd.settings(servers=(f"ldaps://127.0.0.1:{cutter.port}",), seconds=2), ISSUER)
+        directory = OpenLdap(through(cutter, slapd), ISSUER)
         alice, bob = account(directory, "alice"), account(directory, "bob")
         records = cutter.count(lambda: directory.set_password(bob, NEW))
         # The last record says goodbye; the one before it carries the write.
@@ -318,7 +324,7 @@ def test_a_reset_whose_answer_is_lost_is_settled_by_reading_back(slapd: Slapd) -
 
 def test_a_reset_that_never_arrived_is_unknown(slapd: Slapd) -> None:
     with RecordCutter(slapd.tls_port) as cutter:
-        directory = OpenLdap(slapd.settings(servers=(f"ldaps://127.0.0.1:{cutter.port}",), seconds=2), ISSUER)
+        directory = OpenLdap(through(cutter, slapd), ISSUER)
         alice, bob = account(directory, "alice"), account(directory, "bob")
         records = cutter.count(lambda: directory.set_password(bob, NEW))
         cutter.swallow(records - 1)

@@ -1,5 +1,7 @@
 """Two replicating OpenLDAP servers: which one is asked, and what becomes of a write when one fails."""
 
+import datetime as dt
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,10 +9,11 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from idp_plugin.base import PasswordState, Subject
+from idp_plugin.base import Convergence, PasswordState, Subject, TargetOutcome, TargetResult
 from idp_plugin.errors import IdpMisconfigured, OutcomeUnknown
 from idp_plugin.ldap.openldap import OpenLdap
 from tests.idp_plugin.ldap.record_cutter import RecordCutter
+from tests.servers import processes
 from tests.servers.slapd import LONG_AGO, Slapd, SlapdPerson, dn_of
 from tests.servers.slapd_pair import SlapdPair, slapd_pair
 
@@ -86,7 +89,9 @@ def test_a_write_whose_answer_is_lost_is_read_back_where_it_was_sent(tmp_path: P
         RecordCutter(first.tls_port) as cutter,
     ):
         servers = (f"ldaps://127.0.0.1:{cutter.port}", second.address)
-        directory = OpenLdap(first.settings(servers=servers, seconds=8, protected_groups=()), ISSUER)
+        directory = OpenLdap(
+            first.settings(servers=servers, seconds=8, keep_seconds=0, protected_groups=()), ISSUER
+        )
         alice, bob = account(directory, "alice"), account(directory, "bob")
         records = cutter.count(lambda: directory.set_password(bob, NEW))
         # The last record says goodbye; the one before it carries the write.
@@ -102,7 +107,7 @@ def test_a_write_whose_answer_is_lost_is_read_back_where_it_was_sent(tmp_path: P
 def test_a_write_that_was_swallowed_is_unknown_and_not_tried_at_the_second_server(pair: SlapdPair) -> None:
     with RecordCutter(pair.first.tls_port) as cutter:
         servers = (f"ldaps://127.0.0.1:{cutter.port}", pair.second.address)
-        directory = OpenLdap(pair.first.settings(servers=servers, seconds=4), ISSUER)
+        directory = OpenLdap(pair.first.settings(servers=servers, seconds=4, keep_seconds=0), ISSUER)
         alice, bob = account(directory, "alice"), account(directory, "bob")
         records = cutter.count(lambda: directory.set_password(bob, NEW))
         cutter.swallow(records - 1)
@@ -125,3 +130,53 @@ def test_when_there_are_only_copies_the_operator_has_to_act(tmp_path: Path) -> N
         with pytest.raises(IdpMisconfigured):
             directory.set_password(account(directory, "alice"), NEW)
         assert pair.first.accepts("alice", "Alice-Passw0rd")
+
+
+# At how many servers a new password works
+
+
+def converged(pair: SlapdPair, *replicas: str, seconds: float = 5) -> tuple[TargetResult, ...]:
+    settings = pair.first.settings(replicas=replicas, replica_seconds=seconds)
+    directory = OpenLdap(settings, ISSUER)
+    return directory.set_password(account(directory, "alice"), NEW)
+
+
+def works(works: int, asked: int) -> tuple[TargetResult, ...]:
+    return (TargetResult("corp", TargetOutcome.WRITTEN, Convergence(works, asked)),)
+
+
+def test_a_new_password_is_tried_at_the_servers_that_have_heard_of_it(pair: SlapdPair) -> None:
+    pair.first.change(dn_of("alice"), pwdChangedTime=LONG_AGO)
+    assert converged(pair, pair.second.address) == works(1, 1)
+
+
+def test_a_server_that_has_not_heard_is_not_asked_to_take_it(pair: SlapdPair, tmp_path: Path) -> None:
+    pair.first.change(dn_of("alice"), pwdChangedTime=LONG_AGO)
+    alice = pair.first.read(dn_of("alice"))
+    deaf = SlapdPerson(
+        "alice", "Alice-Passw0rd", (), {name: alice[name][0] for name in ("entryUUID", "pwdChangedTime")}
+    )
+    administrator = SlapdPerson("erin", "Erin-Passw0rd", ("administrators",))
+    with Slapd(tmp_path / "deaf", [deaf, administrator], certificates=pair.first.certificates) as third:
+        # One says nothing at all, and costs no more than the others.
+        pair.second.freeze()
+        gone = f"ldaps://127.0.0.1:{processes.free_port()}"
+        replicas = (pair.first.address, third.address, pair.second.address, gone)
+        began = time.monotonic()
+        assert converged(pair, *replicas, seconds=1) == works(1, 4)
+        assert time.monotonic() - began < 10
+        assert "pwdFailureTime" not in third.read(dn_of("alice"))
+
+
+def test_two_writes_within_a_second_cannot_be_told_apart_and_none_is_tried(pair: SlapdPair) -> None:
+    settings = pair.first.settings(replicas=(pair.second.address,))
+    directory = OpenLdap(settings, ISSUER)
+    alice = account(directory, "alice")
+    now = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)
+    pair.first.change(dn_of("alice"), pwdChangedTime=f"{now:%Y%m%d%H%M%SZ}")
+    assert directory.set_password(alice, NEW) == ()
+    assert pair.first.accepts("alice", NEW)
+
+
+def test_nothing_is_said_where_no_servers_are_to_be_asked(pair: SlapdPair) -> None:
+    assert converged(pair) == ()

@@ -14,8 +14,10 @@ import pytest
 from idp_plugin.base import Subject
 from idp_plugin.errors import IdpUnavailable, NotPermitted
 from idp_plugin.ldap.openldap import OpenLdap
+from idp_plugin.writeback import beat
 from idp_plugin.writeback.agent_directory import AgentDirectory
-from idp_plugin.writeback.identity import FILE, OLD_KEY_LIVES
+from idp_plugin.writeback.envelope import unseal
+from idp_plugin.writeback.identity import FILE, OLD_KEY_LIVES, ROLLING_RESTART
 from idp_plugin.writeback.keys import (
     Untrusted,
     new_sealing_key,
@@ -42,6 +44,17 @@ from tests.servers.valkey import Valkey
 
 NEW = "Quite-New-Passw0rd"
 OLD = "Alice-Passw0rd"
+REPLY = new_sealing_key()
+LOW_ORDER = (
+    bytes(32),
+    b"\1" + bytes(31),
+    bytes.fromhex("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800"),
+    bytes.fromhex("5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157"),
+    bytes.fromhex("ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"),
+    bytes.fromhex("edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"),
+    bytes.fromhex("eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"),
+)
+"""X25519 keys with which every secret is zero. Source: RFC 7748 section 6.1; curve25519's small subgroup."""
 
 
 @pytest.fixture
@@ -74,7 +87,7 @@ def an_order(agent: ArrangedAgent, subject: str, **facts: object) -> Order:
         "subject": subject,
         "agents": (agent.id,),
         "issued_at": dt.datetime.now(dt.UTC).replace(microsecond=0),
-        "reply_to": public_text(new_sealing_key()),
+        "reply_to": public_text(REPLY),
     }
     return Order(**(values | facts))  # type: ignore[arg-type]
 
@@ -100,7 +113,9 @@ def _payload(token: str) -> bytes:
 def said(agent: ArrangedAgent, answer: bytes | None) -> tuple[str, list[str]]:
     assert answer is not None
     claims = verify("answer", answer.decode(), agent.identity.signing)
-    return claims["outcome"], claims["why"]
+    associated = json.dumps(["answer", claims["order"], agent.id]).encode()
+    opened = unseal(claims["sealed"], [REPLY], associated=associated)
+    return opened["outcome"], opened["why"]
 
 
 # What is believed
@@ -406,7 +421,83 @@ def test_a_gateways_new_key_is_believed_by_the_word_of_its_old_one(
     assert slapd.accepts("alice", f"{NEW}-2")
 
 
+def test_processes_that_still_have_the_old_key_are_believed_while_they_are_restarted(
+    office: Office, slapd: Slapd, alice: str
+) -> None:
+    now = [dt.datetime.now(dt.UTC)]
+    agent = office.add(adapter(slapd), clock=lambda: now[0], start=False)
+    old, new = office.key, new_signing_key()
+    office.introductions, office.key = (succession(old, new),), new
+    order = an_order(agent, alice)
+    recipients = {agent.id: agent.identity.sealing[0].key}
+    believed = pack(order, {"new": NEW}, recipients=recipients, key=new, introductions=office.introductions)
+    assert said(agent, deliver(office, agent, Package.from_bytes(believed))) == ("done", [])
+    office.key = old
+    second = packed(office, agent, an_order(agent, alice), f"{NEW}-2")
+    assert said(agent, deliver(office, agent, second)) == ("done", [])
+    agent.end()
+    office.agents.remove(agent)
+    # It is known after a restart, too, and the present key stays the present one.
+    again = office.open(agent.folder, adapter(slapd), clock=lambda: now[0], start=False)
+    assert public_text(again.identity.gateway) == public_text(new)
+    third = packed(office, again, an_order(again, alice), f"{NEW}-3")
+    assert said(again, deliver(office, again, third)) == ("done", [])
+    now[0] += ROLLING_RESTART
+    late = an_order(again, alice, issued_at=now[0].replace(microsecond=0))
+    assert deliver(office, again, packed(office, again, late)) is None
+
+
+def test_a_key_that_has_gone_names_no_other(office: Office, agent: ArrangedAgent, alice: str) -> None:
+    old, new, stranger = office.key, new_signing_key(), new_signing_key()
+    recipients = {agent.id: agent.identity.sealing[0].key}
+    for key, introductions in ((new, (succession(old, new),)), (stranger, (succession(old, stranger),))):
+        order = an_order(agent, alice)
+        body = pack(order, {"new": NEW}, recipients=recipients, key=key, introductions=introductions)
+        answer = deliver(office, agent, Package.from_bytes(body))
+        assert (answer is not None) is (key is new)
+    assert public_text(agent.identity.gateway) == public_text(new)
+
+
 # Answers
+
+
+def test_an_answer_tells_nothing_to_who_reads_the_channel(
+    office: Office, agent: ArrangedAgent, slapd: Slapd, alice: str
+) -> None:
+    slapd.change(slapd.people["alice"].dn, pwdAccountLockedTime="000001010000Z")
+    answer = deliver(office, agent, packed(office, agent, an_order(agent, alice)))
+    assert said(agent, answer) == ("not_permitted", ["disabled"])
+    assert answer
+    assert json.loads(_payload(answer.decode())).keys() == {"order", "agent", "sealed"}
+
+
+@pytest.mark.parametrize("point", LOW_ORDER, ids=lambda point: point[:4].hex())
+def test_a_key_that_hides_nothing_is_no_key(point: bytes) -> None:
+    text = f"X25519:{base64.urlsafe_b64encode(point).decode().rstrip('=')}"
+    with pytest.raises(Untrusted):
+        public_key(text, "X25519")
+
+
+def test_an_agent_with_such_a_key_does_not_stop_the_others(
+    office: Office, slapd: Slapd, alice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.add(adapter(slapd))
+    turned = office.add(adapter(slapd), start=False)
+    zero = "X25519:" + base64.urlsafe_b64encode(bytes(32)).decode().rstrip("=")
+    with monkeypatch.context() as patched:
+        patched.setattr(beat, "public_text", lambda key: zero)
+        turned.beat()
+    assert [each.takes_orders for each in office.roster.agents()] == [True, False]
+    office.remote().set_password(Subject(DIRECTORY, alice), NEW)
+    assert slapd.accepts("alice", NEW)
+
+
+def test_an_order_that_could_not_be_answered_is_not_done(
+    office: Office, agent: ArrangedAgent, slapd: Slapd, alice: str
+) -> None:
+    zero = "X25519:" + base64.urlsafe_b64encode(bytes(32)).decode().rstrip("=")
+    assert deliver(office, agent, packed(office, agent, an_order(agent, alice, reply_to=zero))) is None
+    assert slapd.accepts("alice", OLD)
 
 
 def test_an_answer_that_no_agent_signed_is_passed_over(

@@ -1,14 +1,15 @@
 """An agent as a boundary: what whoever speaks for its gateway cannot get round (S18 to S20)."""
 
-import datetime as dt
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from idp_plugin.base import PasswordState, Subject
 from idp_plugin.errors import IdpUnavailable
+from idp_plugin.last_write import LastWrite
 from idp_plugin.ldap.openldap import OpenLdap
 from idp_plugin.writeback.order import OrderKind, new_id
 from idp_plugin.writeback.process import opened
@@ -39,13 +40,17 @@ class Watched(OpenLdap):
     binds = 0
     before_reading_back: Callable[[], None] = staticmethod(lambda: None)
 
-    def verify_password(self, account: Subject, password: str) -> PasswordState:
-        self.binds += 1
-        return super().verify_password(account, password)
+    after_reading_back: Callable[[], None] = staticmethod(lambda: None)
 
-    def password_changed_at(self, account: Subject) -> dt.datetime | None:
+    def verify_password(self, account: Subject, password: str, *, server: str = "") -> PasswordState:
+        self.binds += 1
+        return super().verify_password(account, password, server=server)
+
+    def last_write(self, account: Subject, *, server: str = "") -> LastWrite | None:
         self.before_reading_back()
-        return super().password_changed_at(account)
+        found = super().last_write(account, server=server)
+        self.after_reading_back()
+        return found
 
 
 def watched(slapd: Slapd) -> Watched:
@@ -55,6 +60,24 @@ def watched(slapd: Slapd) -> Watched:
 def ask_what_became(office: Office, agent: ArrangedAgent, subject: str, guess: str) -> tuple[str, list[str]]:
     order = an_order(agent, subject, kind=OrderKind.SETTLE, settles=new_id())
     return said(agent, deliver(office, agent, packed(office, agent, order, guess)))
+
+
+def test_what_one_server_knows_is_tried_at_no_other(office: Office, slapd: Slapd, tmp_path: Path) -> None:
+    ids = {name: slapd.read(person.dn)["entryUUID"][0] for name, person in slapd.people.items()}
+    # It has the same people, and has heard of no new password.
+    lagging = [
+        replace(person, attributes={**person.attributes, "entryUUID": ids[name]})
+        for name, person in slapd.people.items()
+    ]
+    with Slapd(tmp_path / "second", lagging, certificates=slapd.certificates) as second:
+        both = Watched(slapd.settings(servers=(slapd.address, second.address), seconds=2), ISSUER)
+        both.after_reading_back = slapd.stop
+        agent = office.add(both, start=False)
+        account = Subject(DIRECTORY, ids["alice"])
+        adapter(slapd).set_password(account, NEW)
+        assert ask_what_became(office, agent, ids["alice"], NEW)[0] == "unknown"
+        assert both.binds == 1
+        assert "pwdFailureTime" not in second.read(second.people["alice"].dn)
 
 
 def test_another_spelling_of_an_id_is_no_other_account_to_the_limits(office: Office, slapd: Slapd) -> None:

@@ -136,7 +136,8 @@ def test_a_right_that_was_taken_away_is_told(
         assert seen(office).problems == ("right:end_lock",)
     told = sparekey("agent", "--settings", file, "--test-rights", "grace")
     assert told.returncode == 1
-    assert "PROBLEM  the service account may end a lock" in told.stdout
+    assert "PROBLEM  not so: the service account may end a lock. Give it " in told.stdout
+    assert "pwdAccountLockedTime of people: see deploy/openldap.md" in told.stdout
     assert "ok       the service account may set the password" in told.stdout
 
 
@@ -150,6 +151,7 @@ def test_rights_are_told_without_writing_anything(office: Office, slapd: Slapd, 
         f"ok       alice is one person below {PEOPLE}",
         "ok       the service account may set the password",
         "ok       the service account may end a lock",
+        "ok       the service account may order a change at the next sign-in, for temporary passwords",
         "ok       the service account may read whether the account is locked, closed or expired",
         "ok       the service account may write nothing else",
     ]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from idp_plugin.base import Identity, Subject
+from idp_plugin.base import Convergence, Identity, Subject, TargetOutcome, TargetResult
 from idp_plugin.errors import (
     IdpError,
     IdpMisconfigured,
@@ -21,9 +21,10 @@ from idp_plugin.errors import (
     WrongPassword,
 )
 from idp_plugin.ldap.openldap import OpenLdap
+from idp_plugin.writeback import agent
 from idp_plugin.writeback.channel import ChannelDown
 from tests.idp_plugin.writeback.arranged import DIRECTORY, ISSUER, Office, adapter, over_streams
-from tests.servers.slapd import Slapd
+from tests.servers.slapd import LONG_AGO, Slapd
 from tests.servers.valkey import Valkey
 
 NEW = "Quite-New-Passw0rd"
@@ -73,6 +74,32 @@ def test_a_reset_goes_through_an_agent_to_the_directory(office: Office, slapd: S
     assert office.remote().set_password(known(slapd, "alice").account, NEW) == ()
     assert slapd.accepts("alice", NEW)
     assert not slapd.accepts("alice", OLD)
+
+
+def test_at_how_many_servers_it_works_finds_its_way_back(office: Office, slapd: Slapd) -> None:
+    slapd.change(slapd.people["alice"].dn, pwdChangedTime=LONG_AGO)
+    office.add(OpenLdap(slapd.settings(replicas=(slapd.address,)), ISSUER))
+    (result,) = office.remote().set_password(known(slapd, "alice").account, NEW)
+    assert result == TargetResult(DIRECTORY, TargetOutcome.WRITTEN, Convergence(1, 1))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "words",
+        [{"target": "x"}],
+        [{"target": "x", "outcome": "written", "convergence": {"works": 3, "asked": 2}}],
+        [{"target": "x", "outcome": "written", "convergence": {"works": -1, "asked": 2}}],
+        [{"target": "x", "outcome": "written", "convergence": {"works": 1, "asked": 10**30}}],
+        [{"target": "x", "outcome": "refused", "convergence": None}],
+    ],
+)
+def test_what_an_agent_says_beside_the_outcome_is_taken_or_left(
+    office: Office, slapd: Slapd, said: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.add(adapter(slapd))
+    monkeypatch.setattr(agent, "results_json", lambda _: said)
+    assert office.remote().set_password(known(slapd, "alice").account, NEW) == ()
 
 
 def test_a_change_needs_the_old_password(office: Office, slapd: Slapd) -> None:

@@ -1,0 +1,200 @@
+"""The whole configuration of an nginx in front of the gateway, as text."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from gateway.cookies import Cookie, cookie_name
+from gateway.data_plane.claim import public_keys
+from gateway.data_plane.exchange import COUNTED
+from gateway.data_plane.lua_value import lua_value
+from gateway.plane import sign_in_pages
+from gateway.plane.link import WORDING_HTML
+from gateway.plane.origin import Origin
+from gateway.plane.plane_cookies import PlaneCookies
+from gateway.plane.refusal_page import HEADERS
+from gateway.plane.request_head import NON_CANONICAL_PATH
+from gateway.plane.rewriting import REQUEST_FIELDS, REQUEST_PREFIXES, Treatment
+from gateway.settings import Settings
+from idp_plugin.authorization_answer import HANDED_OVER
+from store.vault import Vault
+
+SOURCES = Path(__file__).with_name("nginx_sources")
+MODULES = ("claim", "python", "request", "link", "response")
+SYSTEM_AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
+ASK_SECONDS = 60
+FORWARDED = {Treatment.FORWARDED, Treatment.FORWARDED_FOR, Treatment.FORWARDED_HOST}
+PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./\[\]-]+")
+"""What may stand in the configuration unquoted."""
+
+
+class NotPrintableError(Exception):
+    """A value cannot stand in a configuration; the message names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where nginx keeps what it writes; as Debian has them."""
+
+    run: Path = Path("/run")
+    log: Path = Path("/var/log/nginx")
+    state: Path = Path("/var/lib/nginx")
+    modules: Path = Path("/usr/lib/nginx/modules")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edge:
+    """What the settings do not say of the server in front."""
+
+    listen: str
+    """`host:port` or a port."""
+    certificate: Path | None = None
+    """PEM file with the chain; without it plain HTTP, on loopback only."""
+    key: Path | None = None
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks of balancers before it whose `X-Forwarded-For` is believed."""
+    documents: tuple[str, ...] = ()
+    """Paths below which everything is public, each with a slash at its end."""
+    user: str = "www-data"
+    workers: str = "auto"
+    places: Places = Places()
+
+
+class Recognised(Protocol):
+    """What a recogniser knows of its provider."""
+
+    @property
+    def session_cookies(self) -> tuple[bytes, ...]:
+        """Names of the cookies that carry a session."""
+
+    @property
+    def authorization_path(self) -> bytes:
+        """Path of the authorization endpoint."""
+
+
+def configuration(settings: Settings, edge: Edge, *, recogniser: Recognised, vault: Vault) -> str:
+    """Return the configuration.
+
+    Raises:
+        NotPrintableError: A path or name holds what nginx would read otherwise.
+    """
+    gateway, idp = settings.gateway, settings.idp
+    origin = Origin(gateway.public)
+    provider = urlsplit(idp.address)
+    environment = Environment(
+        loader=FileSystemLoader(SOURCES),
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701 - no HTML; every value is checked by `_plain`
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("nginx.conf.jinja").render(
+        modules=[edge.places.modules / name for name in ("ndk_http_module.so", "ngx_http_lua_module.so")],
+        user=_plain(edge.user),
+        workers=_plain(edge.workers),
+        places=edge.places,
+        listen=_plain(edge.listen),
+        certificate=_plain(edge.certificate),
+        key=_plain(edge.key),
+        trusted_proxies=[_plain(proxy) for proxy in edge.trusted_proxies],
+        non_canonical=_in_quotes(NON_CANONICAL_PATH.pattern.decode().replace(r"\Z", r"\Z|\?")),
+        provider={
+            "authority": _plain(_authority(idp.address)),
+            "scheme": provider.scheme,
+            "is_https": provider.scheme == "https",
+            "name": _plain(provider.hostname),
+            "ca": _plain(idp.tls_ca or SYSTEM_AUTHORITIES),
+        },
+        gateway=_plain(gateway.listen),
+        settings=lua_value(_lua_settings(settings, recogniser, vault)),
+        sources=[(name, (SOURCES / f"{name}.lua").read_text("utf-8")) for name in MODULES],
+        timeouts=gateway.timeouts,
+        limits=gateway.limits,
+        host=_plain(origin.host.decode()),
+        name=_plain(origin.name),
+        scheme=origin.scheme,
+        port=origin.port,
+        documents=[f"{how} {_plain(path)}" for how, path in _documents(settings, edge)],
+        own_locations=[
+            f"= {_plain(gateway.prefix)}",
+            f"^~ {gateway.prefix}/",
+            "= /.well-known/change-password",
+        ],
+    )
+
+
+def _lua_settings(settings: Settings, recogniser: Recognised, vault: Vault) -> dict[str, object]:
+    gateway = settings.gateway
+    cookies = PlaneCookies(gateway)
+    browser = cookies.browser(())
+    name, _, value = browser.set_cookie[0][1].decode().partition("=")
+    attributes = value.removeprefix(browser.id)
+    secure = "; Secure" if gateway.is_https else ""
+    at_end = f"; Path=/; HttpOnly; SameSite=Lax{secure}"
+    dropped = [field for field, what in REQUEST_FIELDS.items() if what is Treatment.DROP or what in FORWARDED]
+    return {
+        "socket": str(gateway.data_plane_socket),
+        "public": gateway.public,
+        "prefix": gateway.prefix,
+        "issuer": settings.idp.issuer,
+        "provider": f"{urlsplit(settings.idp.address).scheme}://sparekey_provider",
+        "authorization_path": recogniser.authorization_path.decode(),
+        "session_cookies": [cookie.decode() for cookie in recogniser.session_cookies],
+        "handed_over": sorted(name.lower() for name in HANDED_OVER),
+        "keys": list(public_keys(vault)),
+        "counted": list(COUNTED),
+        "page_bytes": gateway.limits.page_bytes,
+        "decided": cookie_name(Cookie.DECIDED, gateway),
+        "requests": {"name": name, "attributes": attributes},
+        "ask": {
+            "name": cookie_name(Cookie.ASK, gateway),
+            "attributes": f"{at_end}; Max-Age={ASK_SECONDS}",
+            "removed": f"{at_end}; Max-Age=0",
+        },
+        "dropped": {field.decode(): True for field in dropped},
+        "dropped_starts": [start.decode() for start in REQUEST_PREFIXES],
+        "wording": {language: wording.decode() for language, wording in WORDING_HTML.items()},
+        "page_fields": dict(line.split(": ", 1) for line in HEADERS.splitlines()),
+        "outage": _page(sign_in_pages.OUTAGE),
+        "unverified": _page(sign_in_pages.UNVERIFIED),
+    }
+
+
+def _page(page: tuple[int, str, str]) -> str:
+    return sign_in_pages.stopped(page, "REFERENCE").body.decode()
+
+
+def _documents(settings: Settings, edge: Edge) -> Iterable[tuple[str, str]]:
+    """Yield what everybody may read, as nginx's locations: exact paths, and beginnings of paths."""
+    realm = urlsplit(settings.idp.issuer).path.rstrip("/")
+    yield "=", f"{realm}/.well-known/openid-configuration"
+    below = edge.documents
+    if settings.idp.kind == "keycloak":
+        yield "=", f"{realm}/protocol/openid-connect/certs"
+        below = below or (f"{realm.partition('/realms/')[0]}/resources/",)
+    for path in below:
+        yield "^~", path
+
+
+def _authority(address: str) -> str:
+    parts = urlsplit(address)
+    return parts.netloc if parts.port else f"{parts.netloc}:{443 if parts.scheme == 'https' else 80}"
+
+
+def _plain(value: object) -> str:
+    """Return a value as it may stand unquoted; empty for None."""
+    if value is None:
+        return ""
+    text = str(value)
+    if not PLAIN.fullmatch(text):
+        raise NotPrintableError(text)
+    return text
+
+
+def _in_quotes(pattern: str) -> str:
+    """Return a regular expression as it stands between double quotes."""
+    return pattern.replace("\\", "\\\\").replace('"', '\\"')

@@ -1,0 +1,292 @@
+-- Every answer of the provider that did not come through the gateway is checked here. One that signs
+-- somebody in passes only with a claim for its own session, or as the policy says while the gateway is gone.
+local claim = require "sparekey.claim"
+local link = require "sparekey.link"
+local python = require "sparekey.python"
+local request = require "sparekey.request"
+local settings = require "sparekey.settings"
+
+local add_header = require("ngx.resp").add_header
+local find = ngx.re.find
+
+local STATED = { code = 1, state = 1, session_state = 1, iss = 1 }
+local FIELD = [[name\s*=\s*["']?(?:]] .. table.concat(settings.handed_over, "|") .. [=[)["'\s/>]]=]
+local UNSAFE = FIELD .. [=[|http-equiv\s*=\s*["']?refresh]=]
+local OWN_COOKIE = [[^\s*(?:__host-|__secure-)?sparekey]]
+local MOST_KINDS = 64
+local ADDRESS = [[^[!-\[\]-~]+\z]]
+local UTF_8 = [[charset\s*=\s*"?utf-?8"?\s*(?:;|\z)]]
+local LONGEST_TARGET = 4096
+
+local HANDED_OVER = {}
+for _, name in ipairs(settings.handed_over) do
+  HANDED_OVER[name] = true
+end
+
+local M = {}
+
+-- Tell whether an address takes something along that signs somebody in; unclear ones do.
+local function hands_over(address)
+  if not find(address, ADDRESS, "jo") then
+    return true
+  end
+  for pair in address:gmatch("[?&#;]([^&#;]*)") do
+    if HANDED_OVER[ngx.unescape_uri(pair:match("^[^=]*")):lower()] then
+      return true
+    end
+  end
+  return false
+end
+
+local function begins_session(cookies)
+  for _, name in ipairs(settings.session_cookies) do
+    for _, line in ipairs(cookies) do
+      local is_named = line:find(name, 1, true) and line:match("^%s*([^=]*)=") == name
+      if is_named and not line:match('^%s*[^=]*="?"?%s*;') then
+        return true
+      end
+    end
+  end
+  return false
+end
+
+local function set_cookies()
+  local found = ngx.header.set_cookie
+  return type(found) == "table" and found or { found }
+end
+
+-- Our names are ours: no cookie of the provider carries them.
+local function drop_own(cookies)
+  local kept = {}
+  for _, line in ipairs(cookies) do
+    if not find(line, OWN_COOKIE, "ijo") then
+      kept[#kept + 1] = line
+    end
+  end
+  if #kept < #cookies then
+    ngx.header.set_cookie = kept
+  end
+  return kept
+end
+
+-- What is known of each Content-Type met so far.
+local kinds, kind_count = {}, 0
+
+local function read_kind(kind)
+  local is_page = find(kind, [[^\s*(?:text/html|application/xhtml\+xml)]], "ijo") ~= nil
+  local is_readable = not find(kind, "charset", "ijo") or find(kind, UTF_8, "ijo") ~= nil
+  local known = { is_page = is_page, is_readable = is_readable }
+  if kind_count < MOST_KINDS then
+    kinds[kind], kind_count = known, kind_count + 1
+  end
+  return known
+end
+
+-- Tell whether a browser may take this for a page, and whether it would read what is read here.
+local function page_kind()
+  local kind = ngx.header.content_type
+  if not kind or kind == "" then
+    return ngx.status == 200, not ngx.header.content_encoding
+  end
+  local known = kinds[kind] or read_kind(kind)
+  return known.is_page, known.is_readable and not (known.is_page and ngx.header.content_encoding)
+end
+
+-- Return what an answer's Location says, where it is a plain code; else nil.
+local function stated(location)
+  local redirect, query = location:match("^([^?#]+)%?([^#]*)$")
+  local found = {}
+  for pair in (query or ""):gmatch("[^&]+") do
+    local name, value = pair:match("^([%l_]+)=(.*)$")
+    if not name or not STATED[name] or found[name] then
+      return nil
+    end
+    found[name] = ngx.unescape_uri(value)
+  end
+  local is_plain = found.code and found.session_state and (not found.iss or found.iss == settings.issuer)
+  return is_plain and { redirect = redirect, session = found.session_state } or nil
+end
+
+-- Tell whether this very answer was decided before: same session, relying party and place, same policy.
+local function is_decided(asked, location)
+  if not asked.claim or (ngx.status ~= 302 and ngx.status ~= 303) then
+    return false
+  end
+  local said = stated(location)
+  return said ~= nil
+    and claim.holds(asked.claim, {
+      issuer = settings.issuer,
+      session = said.session,
+      client = asked.client,
+      redirect = said.redirect,
+      address = ngx.var.remote_addr:match("^::ffff:(%d+%.%d+%.%d+%.%d+)$") or ngx.var.remote_addr,
+    }, python.policy_version())
+end
+
+local function clear()
+  for name in pairs(ngx.resp.get_headers(0)) do
+    ngx.header[name] = nil
+  end
+end
+
+-- Return a page of ours with the number that finds the log line.
+local function with_reference(page)
+  return (page:gsub("REFERENCE", (ngx.var.request_id:sub(1, 8))))
+end
+
+-- Answer with a page of ours instead.
+local function replace(status, page)
+  clear()
+  ngx.status = status
+  for name, value in pairs(settings.page_fields) do
+    ngx.header[name] = value
+  end
+  ngx.ctx.instead = with_reference(page)
+  ngx.header.content_length = #ngx.ctx.instead
+end
+
+-- Have the browser ask again; the gateway answers then.
+local function ask_again(asked)
+  clear()
+  ngx.status = 303
+  ngx.header.location = settings.public .. ngx.var.request_uri
+  ngx.header.cache_control = "no-store"
+  ngx.header.content_type = "text/plain"
+  ngx.header.content_length = 1
+  ngx.header.set_cookie = {
+    settings.ask.name .. "=1" .. settings.ask.attributes,
+    asked.cookie and asked.cookie .. "=" .. settings.ask.removed or nil,
+  }
+  -- An empty body would leave nginx waiting for the rest of the one that it replaces.
+  ngx.ctx.instead = "\n"
+end
+
+-- Answer for what may sign somebody in and was not decided.
+local function undecided(lane)
+  if lane == "direct" then
+    ngx.var.sparekey_why = "repeated"
+    python.count("repeated")
+    return ask_again(ngx.ctx.asked)
+  end
+  if lane == "fault" and python.releases_on_fault() then
+    ngx.var.sparekey_why = "fault_released"
+    python.count("fault_released")
+    return
+  end
+  ngx.var.sparekey_why = lane == "fault" and "fault_denied" or "refused"
+  python.count(ngx.var.sparekey_why)
+  return replace(lane == "fault" and 503 or 502, lane == "fault" and settings.outage or settings.unverified)
+end
+
+local function remember()
+  local target = ngx.var.request_uri
+  if #target > LONGEST_TARGET or not target:find("client_id=", 1, true) then
+    return
+  end
+  local browser, is_new = request.browser()
+  python.remember(browser, target)
+  if is_new then
+    add_header("Set-Cookie", settings.requests.name .. "=" .. browser .. settings.requests.attributes)
+  end
+end
+
+-- Read the page before it passes: the link goes in, and a form that hands something over does not pass.
+local function read_page(lane)
+  ngx.header.content_length = nil
+  ngx.header.etag = nil
+  ngx.header.last_modified = nil
+  ngx.ctx.lane, ngx.ctx.page, ngx.ctx.page_bytes = lane, {}, 0
+end
+
+-- Say that somebody behind us does not answer: of one request this releases nothing.
+function M.unanswered()
+  ngx.var.sparekey_why = "unanswered"
+  local page = with_reference(settings.outage)
+  ngx.status = 503
+  for name, value in pairs(settings.page_fields) do
+    ngx.header[name] = value
+  end
+  ngx.header.content_length = #page
+  ngx.print(page)
+end
+
+-- Check one head. Lanes: `documents` (public ones), `direct` (plain requests for a code), `fault` (all, while
+-- the gateway is gone); what came through the gateway was checked there.
+function M.head(lane)
+  if lane == "python" or not lane then
+    return
+  end
+  ngx.header.service_worker_allowed = nil
+  local location = ngx.header.location
+  local cookies = drop_own(set_cookies())
+  local refresh = ngx.header.refresh
+  if type(location) == "table" or type(refresh) == "table" then
+    -- Of two such fields nginx lets only one be taken back: nothing at all is sent.
+    python.count("refused")
+    return ngx.exit(ngx.ERROR)
+  end
+  local may_be_decided = lane ~= "documents" and location and not refresh
+  if may_be_decided and is_decided(ngx.ctx.asked, location) then
+    ngx.var.sparekey_why = "decided"
+    return python.count("decided")
+  end
+  local is_page, is_readable = page_kind()
+  if
+    refresh
+    or (location and hands_over(location))
+    or begins_session(cookies)
+    or (is_page and not is_readable)
+  then
+    return undecided(lane)
+  end
+  if lane ~= "documents" and ngx.status < 400 and ngx.var.sparekey_path == settings.authorization_path then
+    remember()
+  end
+  if is_page and ngx.req.get_method() ~= "HEAD" then
+    read_page(lane)
+  end
+end
+
+-- Return a whole page as it may pass: with the link, or another in its place.
+local function checked(page, lane)
+  local found, failed = true, nil
+  if page then
+    local _
+    found, _, failed = find(page, UNSAFE, "ijo")
+  end
+  if not found and not failed then
+    return lane ~= "documents" and link.insert(page, ngx.var.request_uri) or page
+  end
+  if page and lane == "fault" and python.releases_on_fault() then
+    python.count("fault_released")
+    return page
+  end
+  python.count(lane == "fault" and "fault_denied" or "refused")
+  return with_reference(settings.unverified)
+end
+
+-- Pass one piece of a body on, or keep it until the page is whole.
+function M.body()
+  local context = ngx.ctx
+  if context.instead then
+    ngx.arg[1], context.instead = context.instead, ""
+    ngx.arg[2] = true
+    return
+  end
+  if not context.page then
+    return
+  end
+  local piece = ngx.arg[1]
+  context.page_bytes = context.page_bytes + #piece
+  if context.page_bytes <= settings.page_bytes then
+    context.page[#context.page + 1] = piece ~= "" and piece or nil
+  end
+  ngx.arg[1] = nil
+  if ngx.arg[2] then
+    local is_whole = context.page_bytes <= settings.page_bytes
+    ngx.arg[1] = checked(is_whole and table.concat(context.page) or nil, context.lane)
+    context.page = nil
+  end
+end
+
+return M

@@ -1,0 +1,53 @@
+"""One site for each data plane."""
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.data_plane.site import Plane, Site, site
+
+
+@contextlib.contextmanager
+def _short_folder() -> Iterator[Path]:
+    # A socket's path may have 107 bytes, so pytest's own long temporary names do not serve.
+    folder = Path(tempfile.mkdtemp(prefix="sparekey-site-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A folder whose name is short enough for a socket."""
+    with _short_folder() as folder:
+        yield folder
+
+
+def _running(plane: Plane) -> Iterator[Site]:
+    with _short_folder() as folder, site(plane, folder) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def nginx_site() -> Iterator[Site]:
+    """The site behind nginx, with HTTPS; shared, so every test uses names of its own."""
+    yield from _running("nginx")
+
+
+@pytest.fixture(scope="session")
+def embedded_site() -> Iterator[Site]:
+    """The site behind the embedded plane; shared."""
+    yield from _running("embedded")
+
+
+@pytest.fixture(params=["embedded", "nginx"])
+def any_site(request: pytest.FixtureRequest) -> Site:
+    """Each plane in turn: one suite for all."""
+    started: Site = request.getfixturevalue(f"{request.param}_site")
+    started.keycloak.planted.clear()
+    return started

@@ -1,0 +1,132 @@
+"""What is printed: complete, without a secret, and refused where the settings do not fit."""
+
+import dataclasses
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from gateway.cli.main import main
+from gateway.data_plane.lua_value import lua_value
+from tests.data_plane.site import SETTINGS
+from tests.servers.certificates import Authority
+from tests.servers.nginx_lua import MODULE
+from tests.servers.presence import missing, program
+
+KEY = "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3I="
+DATA_PLANE = 'data_plane_socket = "/run/sparekey/edge.sock"\ntrusted_proxies = ["127.0.0.1"]'
+
+
+@dataclasses.dataclass
+class Printing:
+    folder: Path
+    authority: Authority
+
+    def __call__(self, *options: str, more: str = DATA_PLANE, **changes: str) -> Result:
+        facts = {
+            "public": "https://localhost:8443",
+            "port": "18080",
+            "operations": "19090",
+            "provider": "http://127.0.0.1:18081",
+            "issuer": "https://localhost:8443/realms/corp",
+            "ca": str(self.authority.file),
+            "folder": str(self.folder),
+            "key": KEY,
+            "more": more,
+            **changes,
+        }
+        settings = self.folder / "sparekey.toml"
+        settings.write_text(SETTINGS.format(**facts))
+        listed = [
+            "data-plane",
+            "nginx",
+            "--settings",
+            str(settings),
+            "--directory",
+            str(self.folder),
+            *options,
+        ]
+        return CliRunner().invoke(main, listed)
+
+
+@pytest.fixture
+def printing(tmp_path: Path) -> Printing:
+    return Printing(tmp_path, Authority.new(tmp_path))
+
+
+@pytest.fixture
+def tls(printing: Printing) -> tuple[str, ...]:
+    issued = printing.authority.issue("edge")
+    return ("--certificate", str(issued.certificate), "--key", str(issued.key))
+
+
+@pytest.mark.parametrize("provider", ["http://127.0.0.1:18081", "https://idp.example.org"])
+def test_nginx_accepts_what_is_printed(printing: Printing, tls: tuple[str, ...], provider: str) -> None:
+    if not MODULE.exists():
+        missing("nginx's Lua module", "apt-get install libnginx-mod-http-lua (`make test` does it for root)")
+    printed = printing(*tls, "--trusted-proxy", "10.0.0.0/8", provider=provider)
+    assert printed.exit_code == 0, printed.output
+    # A test needs no name service.
+    text = printed.output.replace("server idp.example.org:443", "server 127.0.0.1:443")
+    file = printing.folder / "nginx.conf"
+    file.write_text(text)
+    nginx = program("nginx", "/usr/sbin", package="nginx-light")
+    command: list[str | Path] = [
+        nginx,
+        "-t",
+        "-p",
+        printing.folder,
+        "-e",
+        printing.folder / "error.log",
+        "-c",
+        file,
+    ]
+    tested = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert tested.returncode == 0, tested.stderr
+    assert ("proxy_ssl_verify on;" in text) is provider.startswith("https")
+
+
+def test_no_secret_is_printed(printing: Printing, tls: tuple[str, ...]) -> None:
+    printed = printing(*tls).output
+    assert KEY not in printed
+    assert "not asked here" not in printed
+    assert "PRIVATE" not in printed
+
+
+@pytest.mark.parametrize(
+    ("more", "changes", "said"),
+    [
+        ("", {}, "data_plane_socket is not set"),
+        (DATA_PLANE.replace("/run", "run"), {}, "must be an absolute path"),
+        (DATA_PLANE.replace("127.0.0.1", "10.0.0.1"), {}, "trusted_proxies must contain 127.0.0.1"),
+        (DATA_PLANE, {"issuer": "https://localhost:8443/realms/a;b"}, "cannot stand in a configuration"),
+    ],
+)
+def test_settings_that_do_not_fit_are_told(
+    printing: Printing, tls: tuple[str, ...], more: str, changes: dict[str, str], said: str
+) -> None:
+    printed = printing(*tls, more=more, **changes)
+    assert printed.exit_code == 1
+    assert said in printed.output
+
+
+def test_https_needs_a_certificate(printing: Printing) -> None:
+    printed = printing()
+    assert printed.exit_code == 1
+    assert "--certificate and --key are needed" in printed.output
+
+
+def test_options_cannot_break_out_of_their_place(printing: Printing, tls: tuple[str, ...]) -> None:
+    for option, value in (("--documents", "/a/ { return 200; }"), ("--user", "root;"), ("--listen", "443;}")):
+        printed = printing(*tls, option, value)
+        assert printed.exit_code == 1, option
+        assert "cannot stand in a configuration" in printed.output
+
+
+def test_values_stay_inside_their_quotes() -> None:
+    assert lua_value('a"]]}\\\n\u00e9') == '"a\\034]]\\125\\092\\010\\195\\169"'
+    assert re.sub(r"\s", "", lua_value({"a": [1, True, {}]})) == '{["a"]={1,true,{},},}'
+    with pytest.raises(TypeError):
+        lua_value(1.5)
