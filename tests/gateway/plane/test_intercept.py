@@ -301,11 +301,11 @@ def written(status: bytes, fields: bytes, body: bytes = b"", *, length: int | No
         written(b"201 Created", b"Location: %b\r\n" % CODE),
         written(b"302 Found", b"Location: /here\r\nLocation: %b\r\n" % CODE),
         written(b"302 Found", b"Location: %b\r\nLocation: /here\r\n" % CODE),
-        written(b"200 OK", HTML + b"Content-Encoding: gzip\r\n", gzip.compress(FORM_PAGE)),
+        written(b"200 OK", HTML + b"Content-Encoding: gzip\r\n", gzip.compress(FORM_PAGE, mtime=0)),
         b"HTTP/1.1 200 OK\r\n%bTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n"
         % (HTML, len(FORM_PAGE), FORM_PAGE),
         written(b"200 OK", HTML, FORM_PAGE, length=len(FORM_PAGE) + 9),
-        written(b"200 OK", HTML + b"Content-Encoding: gzip\r\n", gzip.compress(FORM_PAGE)[:-9]),
+        written(b"200 OK", HTML + b"Content-Encoding: gzip\r\n", gzip.compress(FORM_PAGE, mtime=0)[:-9]),
     ],
 )
 def test_no_odd_way_to_write_an_answer_lets_the_code_out(interception: Interception, answer: bytes) -> None:
