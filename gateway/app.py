@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import structlog
 from flask import Flask
-from prometheus_client import REGISTRY
+from prometheus_client import REGISTRY, CollectorRegistry
 
 from enforcement.breaker import Breaker
 from enforcement.gate import Gate
@@ -77,7 +77,8 @@ class Sparekey:
     intercepting: Intercepting
     door: Door | None
     """What answers the proxies of applications; None where there are none."""
-    _observer: Observer | None = field(default=None, init=False)
+    _metrics: CollectorRegistry = field(default_factory=CollectorRegistry, init=False)
+    """Of this gateway's own listeners; what the process counts is in the library's `REGISTRY`."""
     _plane: Plane | None = field(default=None, init=False)
     _operations: OperationsListener | None = field(default=None, init=False)
     _exchange: ExchangeListener | None = field(default=None, init=False)
@@ -105,8 +106,9 @@ class Sparekey:
             OSError: An address is taken.
         """
         settings = self.services.settings
-        self._observer = Observer(log_descriptor)
-        REGISTRY.register(self._observer)
+        observer = Observer(log_descriptor)
+        self._metrics = CollectorRegistry()
+        self._metrics.register(observer)
         self._plane = Plane(
             settings.gateway,
             idp_address=settings.idp.address,
@@ -114,12 +116,12 @@ class Sparekey:
             application=self.app,
             agents=self.agents,
             interceptor=self.intercepting.interceptor,
-            observer=self._observer,
+            observer=observer,
         )
         await self._plane.start()
         if self.door:
             self._forward_auth = ForwardAuthListener(
-                settings.forward_auth, settings.gateway, door=self.door, observer=self._observer
+                settings.forward_auth, settings.gateway, door=self.door, observer=observer
             )
             await self._forward_auth.start()
         await self._start_exchange()
@@ -140,8 +142,6 @@ class Sparekey:
             await self.intercepting.remembered.close()
         if self._operations:
             await self._operations.stop()
-        if self._observer:
-            REGISTRY.unregister(self._observer)
 
     async def _start_exchange(self) -> None:
         """Listen for a native data plane, where the settings name its socket."""
@@ -162,7 +162,7 @@ class Sparekey:
     def _operations_app(self) -> Flask:
         services = self.services
         probes = {"database": services.database.ping, "expiring": services.expiring.ping}
-        return create_operations(services.settings.gateway.prefix, probes, REGISTRY)
+        return create_operations(services.settings.gateway.prefix, probes, (REGISTRY, self._metrics))
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
 """Health and metrics, on a listener of their own."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from flask import Flask, Response, jsonify
 from flask.typing import ResponseReturnValue
@@ -9,7 +9,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 Probe = Callable[[], object]
 
 
-def create_operations(prefix: str, probes: Mapping[str, Probe], registry: CollectorRegistry) -> Flask:
+def create_operations(
+    prefix: str, probes: Mapping[str, Probe], registries: Sequence[CollectorRegistry]
+) -> Flask:
     """Return the application for machines that watch this one.
 
     Args:
@@ -30,7 +32,7 @@ def create_operations(prefix: str, probes: Mapping[str, Probe], registry: Collec
 
     @app.get(f"{prefix}/metrics")
     def metrics() -> ResponseReturnValue:
-        return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+        return Response(b"".join(map(generate_latest, registries)), content_type=CONTENT_TYPE_LATEST)
 
     return app
 

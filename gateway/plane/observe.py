@@ -68,7 +68,7 @@ def new_reference() -> str:
 class Observer(Collector):
     """Writes the access log, and counts requests as a collector of prometheus_client.
 
-    Register it: `REGISTRY.register(observer)`. Plain numbers instead of the library's counters, because
+    Register it with a registry of the gateway's own. Plain numbers instead of the library's counters, because
     only the event loop's thread writes them, and that costs a tenth.
 
     Args:

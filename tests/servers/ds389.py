@@ -292,20 +292,16 @@ def written(moment: dt.datetime) -> str:
 
 
 @pytest.fixture(scope="session")
-def ds389_server(tmp_path_factory: pytest.TempPathFactory, report_version: ReportVersion) -> Iterator[Ds389]:
+def ds389_server(report_version: ReportVersion) -> Iterator[Ds389]:
     """The one server of this worker."""
-    folder = tmp_path_factory.mktemp("ds389")
-    # It runs as a user of its own, who has to get through.
-    for place in (folder, folder.parent, folder.parent.parent):
-        with contextlib.suppress(PermissionError):
-            place.chmod(place.stat().st_mode | 0o011)
-    server = Ds389(ds389_build.archive(), folder)
-    try:
-        server.start()
-        report_version("389-ds", server.version())
-        yield server
-    finally:
-        server.stop()
+    with processes.reachable_folder("ds389") as folder:
+        server = Ds389(ds389_build.archive(), folder)
+        try:
+            server.start()
+            report_version("389-ds", server.version())
+            yield server
+        finally:
+            server.stop()
 
 
 @pytest.fixture

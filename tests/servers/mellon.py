@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
 from tests.servers.presence import missing, program
-from tests.servers.processes import answers, free_port, running, tail
+from tests.servers.processes import answers, free_port, reachable_folder, running, tail
 from tests.servers.versions import ReportVersion
 
 MODULES = Path("/usr/lib/apache2/modules")
@@ -218,12 +218,13 @@ def mellon_keys() -> KeyPair:
 
 
 @pytest.fixture
-def mellon(tmp_path: Path, mellon_keys: KeyPair, report_version: ReportVersion) -> Iterator[StartMellon]:
+def mellon(mellon_keys: KeyPair, report_version: ReportVersion) -> Iterator[StartMellon]:
     """Call with the identity provider's metadata."""
     apache = program("apache2", "/usr/sbin", package="apache2-bin")
     if not (MODULES / "mod_auth_mellon.so").exists():
         missing("mod_auth_mellon", "apt-get install libapache2-mod-auth-mellon")
     with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(reachable_folder("mellon"))
 
         def start(
             idp_metadata: str,
@@ -231,7 +232,7 @@ def mellon(tmp_path: Path, mellon_keys: KeyPair, report_version: ReportVersion) 
             asks_by: str = "HTTP-Redirect",
             port: int | None = None,
         ) -> Mellon:
-            made = Mellon(port or free_port(), mellon_keys, tmp_path)
+            made = Mellon(port or free_port(), mellon_keys, folder)
             _write(made, _asking_by(asks_by, idp_metadata))
             command = [str(apache), "-D", "FOREGROUND", "-f", str(made.folder / "apache.conf")]
             stack.enter_context(running(command, log=made.folder / "log", ready=lambda: answers(made.port)))
@@ -268,9 +269,6 @@ def _write(made: Mellon, idp_metadata: str) -> None:
             modules="\n".join(_loaded(USED)),
         )
     )
-    for parent in (made.folder.parent, made.folder.parent.parent, made.folder.parent.parent.parent):
-        if os.geteuid() == 0:
-            parent.chmod(parent.stat().st_mode | 0o011)
 
 
 def _loaded(modules: Sequence[str]) -> Iterator[str]:
