@@ -6,7 +6,7 @@ import time
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.browser.demo import RunningDemo
-from tests.browser.stories import Look, code, nobody_looks, sign_in
+from tests.browser.stories import Look, code, go, nobody_looks, sign_in
 
 NEW = "four words not together"
 DONE = re.compile(r".+")
@@ -17,9 +17,9 @@ def forgotten_name(demo: RunningDemo, context: BrowserContext, look: Look = nobo
     page = context.new_page()
     page.goto(demo.application)
     page.get_by_role("link", name="Sign in").click()
-    page.get_by_role("link", name="Can't access your account?").click()
+    go(page, "link", "Can't access your account?")
     look("is-it-something-else", page)
-    page.get_by_role("link", name="I do not know my name").click()
+    go(page, "link", "I do not know my name")
     look("forgotten-name", page)
     page.get_by_role("button", name="Send me my name").click()
     page.get_by_role("alert").wait_for()
@@ -39,7 +39,7 @@ def asked_for_help(demo: RunningDemo, context: BrowserContext, look: Look = nobo
     page.get_by_label("User name").fill("bob")
     page.get_by_role("button", name="Continue").click()
     page.wait_for_url("**/reset/choose")
-    page.get_by_role("link", name="I can use none of these").click()
+    go(page, "link", "I can use none of these")
     look("contact", page)
     page.get_by_role("button", name="Ask for help").click()
     page.get_by_role("alert").wait_for()
@@ -60,12 +60,12 @@ def changed_signed_in(demo: RunningDemo, context: BrowserContext, look: Look = n
     page.goto(f"{demo.gateway}/sparekey/")
     sign_in(demo, page, "grace")
     look("home-password", page)
-    page.get_by_role("link", name="Change my password").click()
+    go(page, "link", "Change my password")
     look("change", page)
     page.get_by_label("Your current password", exact=True).fill("not it")
     page.get_by_label("New password").fill(NEW)
     page.locator("[data-rule=length_min].holds").wait_for()
-    page.get_by_role("button", name="Change my password").click()
+    go(page, "button", "Change my password")
     look("change-error", page)
     page.get_by_label("Your current password", exact=True).fill(demo.passwords["grace"])
     page.get_by_label("New password").fill(NEW)

@@ -12,7 +12,7 @@ from playwright.sync_api import BrowserContext, Page
 
 from gateway.question_wording import TOPICS
 from tests.browser.served import served
-from tests.browser.stories import Look, nobody_looks
+from tests.browser.stories import Look, go, nobody_looks
 from tests.browser.test_passkeys import attach
 from tests.journeys.second_provider import SecondProvider, second_provider
 from tests.journeys.world import World
@@ -58,21 +58,21 @@ def phones(world: World, _second: SecondProvider, context: BrowserContext, look:
     """Alice registers her two phones, is texted and called, and takes the password that we suggest."""
     page = _signed_in(world, context, "alice")
     look("register-every-kind", page)
-    page.get_by_role("link", name="Add a mobile phone").click()
+    go(page, "link", "Add a mobile phone")
     look("register-mobile", page)
-    page.get_by_role("button", name="Continue").click()
+    go(page, "button", "Continue")
     look("register-mobile-error", page)
     page.get_by_label("Phone number").fill(MOBILE)
-    page.get_by_role("button", name="Continue").click()
+    go(page, "button", "Continue")
     look("register-mobile-read", page)
-    page.get_by_role("button", name="Text me").click()
+    go(page, "button", "Text me")
     look("register-mobile-code", page)
     page.get_by_label("Code", exact=True).fill(world.code("+1"))
     page.get_by_role("button", name="Add this number").click()
     world.clock.forward(minutes=2)
-    page.get_by_role("link", name="Add your office phone").click()
+    go(page, "link", "Add your office phone")
     look("register-office", page)
-    page.get_by_role("button", name="Call me").click()
+    go(page, "button", "Call me")
     look("register-office-code", page)
     page.get_by_label("Code", exact=True).fill(_spoken(world))
     page.get_by_role("button", name="Add this number").click()
@@ -85,7 +85,7 @@ def phones(world: World, _second: SecondProvider, context: BrowserContext, look:
     look("number", page)
     page.get_by_label("Phone number").fill(MOBILE)
     page.clock.set_fixed_time(world.clock())
-    page.get_by_role("button", name="Text me").click()
+    go(page, "button", "Text me")
     look("text-code", page)
     page.get_by_label("Code", exact=True).fill(world.code("+1"))
     page.get_by_role("button", name="Continue").click()
@@ -105,7 +105,7 @@ def called(world: World, _second: SecondProvider, context: BrowserContext, look:
     _choose(page, "Call my office phone")
     page.get_by_label("Phone number").fill("+1 202 555 0102")
     page.clock.set_fixed_time(world.clock())
-    page.get_by_role("button", name="Call me").click()
+    go(page, "button", "Call me")
     look("call-code", page)
 
 
@@ -116,7 +116,7 @@ def passkey(
     page = context.new_page()
     cdp, device = attach(context, page, resident=True)
     _sign_in(world, page, "alice")
-    page.get_by_role("button", name="Add a passkey").click()
+    go(page, "button", "Add a passkey")
     look("register-passkey", page)
     page.get_by_label("Name of the passkey").fill("Blue key")
     page.get_by_role("button", name="Create the passkey").click()
@@ -148,12 +148,12 @@ def questions(
     _choose(page, "Get a code by e-mail")
     page.get_by_label("Code", exact=True).fill(world.code("bob.private"))
     page.get_by_role("button", name="Continue").click()
-    page.get_by_role("button", name="Set up security questions").click()
+    go(page, "button", "Set up security questions")
     look("register-questions", page)
     for number, topic in enumerate(CHOSEN):
         page.get_by_label("Choose a question").nth(number).select_option(f"topic:{topic}")
         page.get_by_label("Your answer").nth(number).fill(f"answer {min(number, 3)}")
-    page.get_by_role("button", name="Keep these questions").click()
+    go(page, "button", "Keep these questions")
     look("register-questions-error", page)
     page.get_by_label("Your answer").nth(4).fill("answer 4")
     page.get_by_role("button", name="Keep these questions").click()
@@ -177,7 +177,7 @@ def identity(
 ) -> None:
     """Alice links her sign-in at the university, and signs in there as somebody else in a reset."""
     page = _signed_in(world, context, "alice")
-    page.get_by_role("link", name="Link another sign-in").click()
+    go(page, "link", "Link another sign-in")
     look("register-identity", page)
     page.get_by_role("button", name="Sign in at").click()
     _sign_in_there(world, second, page, "bob")
@@ -207,7 +207,7 @@ def links_in_messages(
     look("invitation-gone", page)
     _sign_in(world, page, "bob")
     page.get_by_role("link", name="Remove").first.click()
-    page.get_by_role("button", name="Remove it").click()
+    go(page, "button", "Remove it")
     look("remove-proof", page)
     page.goto(f"{world.public}/sparekey/register")
     page.get_by_role("button", name="Make recovery codes").click()
@@ -219,7 +219,7 @@ def links_in_messages(
     page.get_by_role("status").wait_for()
     page.goto(f"{world.public}{_link(world, 'not-me')}")
     look("not-me", page)
-    page.get_by_role("button", name="This was not me").click()
+    go(page, "button", "This was not me")
     look("not-me-stopped", page)
     _sign_in(world, page, "bob")
     look("register-stopped", page)

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable
+from typing import Literal
 
 import pyotp
 from playwright.sync_api import BrowserContext, Page
@@ -18,23 +19,29 @@ def nobody_looks(name: str, page: Page) -> None:
     """Look at nothing."""
 
 
+def go(page: Page, role: Literal["link", "button"], name: str) -> None:
+    """Press what leads to another page, and wait until that page is there: the old one must not be judged."""
+    with page.expect_navigation():
+        page.get_by_role(role, name=name).click()
+
+
 def first_sign_in(demo: RunningDemo, context: BrowserContext, look: Look = nobody_looks) -> Page:
     """Alice wants to use the application, is stopped, registers an address, and arrives."""
     page = context.new_page()
     page.goto(demo.application)
-    page.get_by_role("link", name="Sign in").click()
+    go(page, "link", "Sign in")
     look("sign-in", page)
     sign_in(demo, page, "alice")
     look("register", page)
-    page.get_by_role("link", name="Add an e-mail address").click()
+    go(page, "link", "Add an e-mail address")
     look("register-email", page)
-    page.get_by_role("button", name="Send the code").click()
+    go(page, "button", "Send the code")
     look("register-email-error", page)
     page.get_by_label("E-mail address").fill("alice.private@example.net")
-    page.get_by_role("button", name="Send the code").click()
+    go(page, "button", "Send the code")
     look("register-code", page)
     page.get_by_label("Code", exact=True).fill(code(demo, page, "alice.private"))
-    page.get_by_role("button", name="Add this address").click()
+    go(page, "button", "Add this address")
     look("hold", page)
     page.get_by_role("button", name="Continue to").click()
     page.wait_for_url(f"{demo.application}/**")
@@ -46,14 +53,14 @@ def at_home(demo: RunningDemo, context: BrowserContext, look: Look = nobody_look
     page = context.new_page()
     page.goto(f"{demo.gateway}/sparekey/")
     look("home", page)
-    page.get_by_role("link", name="Add, change or remove").click()
+    go(page, "link", "Add, change or remove")
     look("ways-back", page)
     page.get_by_role("button", name="Add an authenticator app").click()
     page.get_by_text("I cannot scan it").click()
     look("register-app", page)
     secret = page.locator(".secret").inner_text().replace(" ", "")
     page.get_by_label("Code", exact=True).fill(pyotp.TOTP(secret).now())
-    page.get_by_role("button", name="Add this app").click()
+    go(page, "button", "Add this app")
     look("added", page)
     page.get_by_role("button", name="Make recovery codes").click()
     page.wait_for_url("**/recovery-codes/*")
@@ -84,13 +91,13 @@ def confirmed_again(demo: RunningDemo, context: BrowserContext, look: Look = nob
     page.get_by_role("button", name="Looks good").click()
     page.wait_for_url(f"{demo.application}/**")
     page.goto(f"{demo.gateway}/sparekey/register")
-    page.get_by_role("link", name="Change").click()
+    go(page, "link", "Change")
     look("prove", page)
     page.get_by_role("radio").first.check()
-    page.get_by_role("button", name="Continue").click()
+    go(page, "button", "Continue")
     look("prove-code", page)
     page.get_by_label("Code", exact=True).fill(code(demo, page, "grace.private"))
-    page.get_by_role("button", name="Continue").click()
+    go(page, "button", "Continue")
     look("register-change", page)
     return page
 
@@ -100,9 +107,9 @@ def forgotten_password(demo: RunningDemo, context: BrowserContext, look: Look = 
     page = context.new_page()
     page.goto(demo.application)
     page.get_by_role("link", name="Sign in").click()
-    page.get_by_role("link", name="Can't access your account?").click()
+    go(page, "link", "Can't access your account?")
     look("reset", page)
-    page.get_by_role("button", name="Continue").click()
+    go(page, "button", "Continue")
     look("reset-error", page)
     page.get_by_label("User name").fill("bob")
     page.get_by_role("button", name="Continue").click()
@@ -119,7 +126,7 @@ def forgotten_password(demo: RunningDemo, context: BrowserContext, look: Look = 
     look("code", page)
     right = code(demo, page, "bob.private")
     page.get_by_label("Code", exact=True).fill(f"{(int(right) + 1) % 1_000_000:06}")
-    page.get_by_role("button", name="Continue").click()
+    go(page, "button", "Continue")
     look("code-error", page)
     page.get_by_label("Code", exact=True).fill(f"{right[:3]} {right[3:]}")
     page.get_by_role("button", name="Continue").click()
@@ -130,7 +137,7 @@ def forgotten_password(demo: RunningDemo, context: BrowserContext, look: Look = 
     look("password", page)
     page.get_by_label("New password").fill(NEW)
     page.locator("[data-rule=length_min].holds").wait_for()
-    page.get_by_role("button", name="Change my password").click()
+    go(page, "button", "Change my password")
     look("done", page)
     page.get_by_role("link", name="Go to sign-in").click()
     page.get_by_role("textbox").first.fill("bob")
