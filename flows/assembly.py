@@ -30,11 +30,12 @@ from flows.passwords.settings import PasswordsSettings
 from flows.recovery.change import Change
 from flows.recovery.eligibility import Eligibility
 from flows.recovery.journey import Parts
+from flows.recovery.last_step import LastParts
 from flows.recovery.late_writes import LateWrites
 from flows.recovery.moving import Moves
 from flows.recovery.old_password import OldPasswords
 from flows.recovery.password_change import PasswordChange
-from flows.recovery.password_write import PasswordWrite
+from flows.recovery.password_write import PasswordParts, PasswordWrite
 from flows.recovery.reset import Reset
 from flows.recovery.reset_jobs import ResetJobs
 from flows.recovery.unlock import Unlock, Unlocking
@@ -188,44 +189,27 @@ def assemble(ground: Ground) -> Recovery:
         lives=dt.timedelta(minutes=ground.passwords.late_minutes),
         clock=ground.clock,
     )
-    password_write = PasswordWrite(
+    last_parts = LastParts(
         database=database,
         expiring=expiring,
         jobs=jobs,
         eligibility=eligibility,
         writer=ground.writer,
+        notices=notices,
+        throttle=throttle,
+        locks=ground.locks,
+    )
+    password_parts = PasswordParts(
         late_writes=late_writes,
         rules=PasswordRules(ground.passwords, organisation=organisation, breaches=ground.breaches),
         sessions=ground.sessions,
-        notices=notices,
-        throttle=throttle,
         alarms=alarms,
-        locks=ground.locks,
     )
+    password_write = PasswordWrite(last_parts, password_parts)
     password_change = PasswordChange(
-        database=database,
-        expiring=expiring,
-        jobs=jobs,
-        eligibility=eligibility,
-        writer=ground.writer,
-        late_writes=late_writes,
-        rules=PasswordRules(ground.passwords, organisation=organisation, breaches=ground.breaches),
-        sessions=ground.sessions,
-        notices=notices,
-        throttle=throttle,
-        alarms=alarms,
-        old_passwords=OldPasswords(ground.counters, limits.wrong_passwords),
+        last_parts, password_parts, OldPasswords(ground.counters, limits.wrong_passwords)
     )
-    unlocking = Unlocking(
-        database=database,
-        expiring=expiring,
-        jobs=jobs,
-        eligibility=eligibility,
-        writer=ground.writer,
-        locks=ground.locks,
-        notices=notices,
-        throttle=throttle,
-    )
+    unlocking = Unlocking(last_parts)
     reset_jobs = ResetJobs(
         database=database,
         expiring=expiring,

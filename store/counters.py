@@ -7,18 +7,16 @@ from dataclasses import dataclass
 from typing import cast
 
 from store.expiring import Expiring, unavailable
+from store.server_clock import MILLISECOND, NOW, stamp
 
 # A sorted set per limit: one member per hit, its time in milliseconds as score; the member `lock` has the
 # end of a lock as score. Nothing is counted unless every limit allows. Answers {longest wait in milliseconds,
 # which limit asks for it (1, 2, …)}, or {0, 0}.
 # ARGV: now in milliseconds or "" for the server's own clock; a nonce, or "" to count nothing; then for each
 # key how many, the window and the lock in milliseconds.
-_HIT = """
-local now = tonumber(ARGV[1])
-if not now then
-  local clock = redis.call('TIME')
-  now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-end
+_HIT = (
+    NOW
+    + """
 local wait, which = 0, 0
 for i, key in ipairs(KEYS) do
   local most, window, lock = tonumber(ARGV[3 * i]), tonumber(ARGV[1 + 3 * i]), tonumber(ARGV[2 + 3 * i])
@@ -49,20 +47,16 @@ if wait == 0 and ARGV[2] ~= '' then
 end
 return {wait, which}
 """
+)
 
-_COUNT = """
-local now = tonumber(ARGV[1])
-if not now then
-  local clock = redis.call('TIME')
-  now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-end
+_COUNT = (
+    NOW
+    + """
 local oldest = now - tonumber(ARGV[2])
 local lock = tonumber(redis.call('ZSCORE', KEYS[1], 'lock') or oldest)
 return redis.call('ZCOUNT', KEYS[1], '(' .. oldest, '+inf') - (lock > oldest and 1 or 0)
 """
-
-_MILLISECOND = dt.timedelta(milliseconds=1)
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +111,7 @@ class Counters:
     def count(self, key: str, window: dt.timedelta, *, now: dt.datetime | None = None) -> int:
         """Return how often a key was hit within a window no longer than its limit's."""
         with unavailable():
-            return cast(int, self._count(keys=[self._name(key)], args=[_stamp(now), window // _MILLISECOND]))
+            return cast(int, self._count(keys=[self._name(key)], args=[stamp(now), window // MILLISECOND]))
 
     def forget(self, keys: Collection[str]) -> None:
         """Start again from nothing."""
@@ -128,17 +122,13 @@ class Counters:
     def _ask(self, limits: Sequence[Limit], nonce: str, now: dt.datetime | None) -> Verdict:
         if not limits:
             return Verdict(allowed=True, retry_after=dt.timedelta(0), exceeded=None)
-        arguments: list[str | int] = [_stamp(now), nonce]
+        arguments: list[str | int] = [stamp(now), nonce]
         for limit in limits:
-            arguments += [limit.most, limit.window // _MILLISECOND, limit.lock // _MILLISECOND]
+            arguments += [limit.most, limit.window // MILLISECOND, limit.lock // MILLISECOND]
         with unavailable():
             wait, which = self._hit(keys=[self._name(limit.key) for limit in limits], args=arguments)
         exceeded = limits[which - 1].key if which else None
-        return Verdict(allowed=not which, retry_after=wait * _MILLISECOND, exceeded=exceeded)
+        return Verdict(allowed=not which, retry_after=wait * MILLISECOND, exceeded=exceeded)
 
     def _name(self, key: str) -> str:
         return f"sk:{{counters}}:{self._expiring.vault.digest(key, 'counter')[:40]}"
-
-
-def _stamp(now: dt.datetime | None) -> str | int:
-    return "" if now is None else (now - _EPOCH) // _MILLISECOND

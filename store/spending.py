@@ -10,18 +10,16 @@ from dataclasses import dataclass
 from typing import cast
 
 from store.expiring import Expiring, unavailable
+from store.server_clock import MILLISECOND, NOW, stamp
 
 BUCKETS = 60
 
 # A hash per budget: bucket number to amount. Nothing is taken unless every budget allows.
 # ARGV: now in milliseconds or "" for the server's own clock; then for each key the amount, the most and the
 # width of a bucket in milliseconds. Answers {wait in milliseconds, which (1, 2, …)}, or {0, 0} where taken.
-_TAKE = """
-local now = tonumber(ARGV[1])
-if not now then
-  local clock = redis.call('TIME')
-  now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-end
+_TAKE = (
+    NOW
+    + """
 local wait, which = 0, 0
 for i, key in ipairs(KEYS) do
   local amount, most, width = tonumber(ARGV[3 * i - 1]), tonumber(ARGV[3 * i]), tonumber(ARGV[3 * i + 1])
@@ -58,13 +56,11 @@ if wait == 0 then
 end
 return {wait, which}
 """
+)
 
-_SPENT = """
-local now = tonumber(ARGV[1])
-if not now then
-  local clock = redis.call('TIME')
-  now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-end
+_SPENT = (
+    NOW
+    + """
 local oldest, total = math.floor(now / tonumber(ARGV[2])) - 61, 0
 local stored = redis.call('HGETALL', KEYS[1])
 for place = 1, #stored, 2 do
@@ -72,9 +68,7 @@ for place = 1, #stored, 2 do
 end
 return total
 """
-
-_MILLISECOND = dt.timedelta(milliseconds=1)
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,26 +112,22 @@ class Spending:
         """
         if not budgets:
             return Spent(allowed=True, retry_after=dt.timedelta(0), exceeded=None)
-        arguments: list[str | int] = [_stamp(now)]
+        arguments: list[str | int] = [stamp(now)]
         for budget in budgets:
             arguments += [budget.amount, budget.most, _width(budget.window)]
         with unavailable():
             wait, which = self._take(keys=[self._name(budget.key) for budget in budgets], args=arguments)
         exceeded = budgets[which - 1].key if which else None
-        return Spent(allowed=not which, retry_after=wait * _MILLISECOND, exceeded=exceeded)
+        return Spent(allowed=not which, retry_after=wait * MILLISECOND, exceeded=exceeded)
 
     def spent(self, key: str, window: dt.timedelta, *, now: dt.datetime | None = None) -> int:
         """Return how much of a budget was taken within its window."""
         with unavailable():
-            return cast(int, self._spent(keys=[self._name(key)], args=[_stamp(now), _width(window)]))
+            return cast(int, self._spent(keys=[self._name(key)], args=[stamp(now), _width(window)]))
 
     def _name(self, key: str) -> str:
         return f"sk:{{counters}}:{self._expiring.vault.digest(key, 'budget')[:40]}"
 
 
 def _width(window: dt.timedelta) -> int:
-    return max(window // BUCKETS // _MILLISECOND, 1)
-
-
-def _stamp(now: dt.datetime | None) -> str | int:
-    return "" if now is None else (now - _EPOCH) // _MILLISECOND
+    return max(window // BUCKETS // MILLISECOND, 1)

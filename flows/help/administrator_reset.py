@@ -13,6 +13,7 @@ import structlog
 
 from flows.errors import HelpRefused, OutcomeIsUnknown, PasswordNotWritten, Unavailable
 from flows.help.invitation import LIVES, Invitations
+from flows.help.person import helpable
 from flows.ids import new_reference
 from flows.messaging.dispatch import Dispatch
 from flows.messaging.letters import Letters
@@ -105,7 +106,7 @@ class AdministratorReset:
             PasswordNotWritten: The directory refused; nothing was changed.
             OutcomeIsUnknown: It may have been written; nobody knows the password.
         """
-        identity, reference = self._identity(identifier), new_reference()
+        identity, reference = helpable(self._directory, self._eligibility, identifier), new_reference()
         forcer = self._writer
         if not isinstance(forcer, ChangeForcer):
             raise HelpRefused("cannot_force")
@@ -129,7 +130,7 @@ class AdministratorReset:
                 prove who they are.
             Unavailable: The directory does not answer.
         """
-        identity, reference = self._identity(identifier), new_reference()
+        identity, reference = helpable(self._directory, self._eligibility, identifier), new_reference()
         try:
             eligible = self._eligibility.find(identity.username, "reset", now)
         except IdpError as error:
@@ -146,19 +147,6 @@ class AdministratorReset:
             self._dispatch.post(message, person_id=reached.person_id, until=now + LIVES)
         self._record(AuditAction.HELP_INVITATION_POSTED, reached.person_id, reference, now, author=author)
         return Invited(identity.username, reference, len(reached.addresses))
-
-    def _identity(self, identifier: str) -> Identity:
-        try:
-            identity = self._directory.find(identifier)
-        except IdpError as error:
-            raise Unavailable from error
-        if identity is None:
-            raise HelpRefused("unknown")
-        if not identity.enabled:
-            raise HelpRefused("disabled")
-        if self._eligibility.is_privileged(identity):
-            raise HelpRefused("privileged")
-        return identity
 
     def _suggestion(self, identity: Identity) -> Suggestion:
         try:

@@ -14,11 +14,11 @@ from pydantic import TypeAdapter
 
 from enforcement.policy import Policy, Purpose
 from flows import verification_code
-from flows.errors import HelpRefused, Unavailable
+from flows.errors import HelpRefused
+from flows.help.person import helpable
 from flows.recovery.eligibility import Eligibility
 from flows.situations import situation_of
 from idp_plugin.base import Directory, Identity
-from idp_plugin.errors import IdpError
 from store.audit import AuditAction
 from store.database import Database
 from store.expiring import Expiring
@@ -105,7 +105,7 @@ class HelpdeskCodes:
             HelpRefused: `unknown`, `disabled`, `privileged`, or `not_covered` where no rule lists such codes.
             Unavailable: The directory does not answer.
         """
-        identity = self._identity(identifier)
+        identity = helpable(self._directory, self._eligibility, identifier)
         self._require_allowed(identity, purpose)
         code, until = verification_code.new_code(), now + LIVES
         with self._database.transaction() as transaction:
@@ -122,19 +122,6 @@ class HelpdeskCodes:
         issued = Issued(secrets.token_hex(16), digest, purpose, plain_reference(reference), author, until)
         self._issued.keep(person.id, issued)
         return HandedOut(identity.username, code, until)
-
-    def _identity(self, identifier: str) -> Identity:
-        try:
-            identity = self._directory.find(identifier)
-        except IdpError as error:
-            raise Unavailable from error
-        if identity is None:
-            raise HelpRefused("unknown")
-        if not identity.enabled:
-            raise HelpRefused("disabled")
-        if self._eligibility.is_privileged(identity):
-            raise HelpRefused("privileged")
-        return identity
 
     def _require_allowed(self, identity: Identity, purpose: Purpose) -> None:
         rule = self._policies().rule_for(situation_of(identity))

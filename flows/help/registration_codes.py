@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from enforcement.policy import Policy
-from flows.errors import HelpRefused, Unavailable
+from flows.errors import HelpRefused
+from flows.help.person import helpable
 from flows.ids import new_reference
 from flows.messaging.dispatch import Dispatch
 from flows.messaging.letters import Letters
@@ -15,7 +16,6 @@ from flows.recovery.eligibility import Eligibility
 from flows.registering.handed_out import HandedOutCodes
 from flows.situations import situation_of
 from idp_plugin.base import Directory, Identity
-from idp_plugin.errors import IdpError
 from store.audit import AuditAction
 from store.database import Database
 
@@ -86,16 +86,7 @@ class RegistrationCodes:
         return Issued(identity.username, code, now + min(lives, LONGEST), reference)
 
     def _identity(self, identifier: str) -> Identity:
-        try:
-            identity = self._directory.find(identifier)
-        except IdpError as error:
-            raise Unavailable from error
-        if identity is None:
-            raise HelpRefused("unknown")
-        if not identity.enabled:
-            raise HelpRefused("disabled")
-        if self._eligibility.is_privileged(identity):
-            raise HelpRefused("privileged")
+        identity = helpable(self._directory, self._eligibility, identifier)
         if self._policies().rule_for(situation_of(identity)) is None:
             raise HelpRefused("not_covered")
         return identity

@@ -7,7 +7,7 @@ success into an error.
 
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NoReturn, TypeVar
 
 import structlog
@@ -17,15 +17,16 @@ from enforcement.proof import ProofRule
 from flows.abuse.throttle import Throttle
 from flows.audited import Audited
 from flows.errors import AttemptExpired, Failed, NotPossible, NotReachable, Unavailable, WrongStage
-from flows.notices.notifications import Recipient, recipient
+from flows.notices.notifications import Notices, Recipient, recipient
 from flows.recovery.attempt import Attempt, Attempts, Outcome, Stage, devices_of
 from flows.recovery.eligibility import Eligibility
-from idp_plugin.base import Identity, Subject
+from idp_plugin.base import AccountLocks, Identity, PasswordWriter, Subject
 from idp_plugin.errors import IdpError, IdpUnavailable, NotPermitted
 from store.audit import AuditAction, Detail
 from store.database import Database
 from store.errors import StoreUnavailable
 from store.expiring import Expiring
+from store.jobs import Jobs
 
 _PERSONS = {"privileged": "privileged", "disabled": "disabled", "missing": "disabled"}
 """What the writer does not permit because of the person; anything else is a right that we lack."""
@@ -33,19 +34,25 @@ _log = structlog.get_logger(__name__)
 _T = TypeVar("_T")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastParts:
+    """What every last step is made of."""
+
+    database: Database
+    expiring: Expiring
+    jobs: Jobs
+    eligibility: Eligibility
+    writer: PasswordWriter
+    notices: Notices
+    throttle: Throttle
+    locks: AccountLocks | None = None
+    """The identity provider's own; None where it has none that can be ended."""
+
+
 class LastStep:
     """Shared by `PasswordWrite` and `Unlocking`, which say what is done to the directory."""
 
-    def __init__(
-        self,
-        *,
-        database: Database,
-        expiring: Expiring,
-        eligibility: Eligibility,
-        stage: Stage,
-        spent_as: str,
-        audited: Audited,
-    ) -> None:
+    def __init__(self, parts: LastParts, *, stage: Stage, spent_as: str, audited: Audited) -> None:
         """Take the parts.
 
         Args:
@@ -53,9 +60,14 @@ class LastStep:
             spent_as: Under what a claim is recorded in SQL.
             audited: The journey's words.
         """
-        self._database = database
-        self._attempts = Attempts(expiring)
-        self._eligibility = eligibility
+        self._database = parts.database
+        self._attempts = Attempts(parts.expiring)
+        self._jobs = parts.jobs
+        self._eligibility = parts.eligibility
+        self._writer = parts.writer
+        self._notices = parts.notices
+        self._throttle = parts.throttle
+        self._locks = parts.locks
         self._stage = stage
         self._spent_as = spent_as
         self._audited = audited
@@ -198,12 +210,12 @@ class LastStep:
             )
             return None
 
-    def _forget_limits(self, claimed: Attempt, throttle: Throttle) -> None:
+    def _forget_limits(self, claimed: Attempt) -> None:
         # Security: a thief who knows the password could otherwise change it for new guesses of the rest.
         if not claimed.proofs:
             return
         person = person_of(claimed)
-        throttle.succeeded(
+        self._throttle.succeeded(
             {claimed.typed, claimed.counted_as},
             {person, claimed.counted_person, devices_of(person)},
             claimed.purpose,

@@ -6,63 +6,28 @@ guess here nor lock anybody out (S6).
 """
 
 import datetime as dt
+from dataclasses import replace
 from typing import NoReturn
 
 from enforcement.policy import Rule
-from flows.abuse.throttle import Throttle
 from flows.audited import AUDITED, CHANGE_AUDITED
 from flows.errors import Failed, NotPossible, WrongOldPassword
-from flows.notices.alarms import Alarms
-from flows.notices.notifications import Notices
-from flows.passwords.rules import PasswordRules
 from flows.recovery.attempt import Attempt
-from flows.recovery.eligibility import Eligibility
-from flows.recovery.last_step import person_of
-from flows.recovery.late_writes import LateWrites
+from flows.recovery.last_step import LastParts, person_of
 from flows.recovery.old_password import OldPasswords
-from flows.recovery.password_write import Finished, PasswordWrite
-from idp_plugin.base import Identity, IdpSessions, PasswordWriter
+from flows.recovery.password_write import Finished, PasswordParts, PasswordWrite
+from idp_plugin.base import Identity
 from idp_plugin.errors import IdpError, WrongPassword
 from store.audit import AuditAction
-from store.database import Database
-from store.expiring import Expiring
-from store.jobs import Jobs
 
 
 class PasswordChange(PasswordWrite):
     """Writes a new password for whoever gives the old one."""
 
-    def __init__(
-        self,
-        *,
-        database: Database,
-        expiring: Expiring,
-        jobs: Jobs,
-        eligibility: Eligibility,
-        writer: PasswordWriter,
-        late_writes: LateWrites,
-        rules: PasswordRules,
-        sessions: IdpSessions,
-        notices: Notices,
-        throttle: Throttle,
-        alarms: Alarms,
-        old_passwords: OldPasswords,
-    ) -> None:
-        super().__init__(
-            database=database,
-            expiring=expiring,
-            jobs=jobs,
-            eligibility=eligibility,
-            writer=writer,
-            late_writes=late_writes,
-            rules=rules,
-            sessions=sessions,
-            notices=notices,
-            throttle=throttle,
-            alarms=alarms,
-            audited=AUDITED["change"],
-            password_audited=CHANGE_AUDITED,
-        )
+    def __init__(self, parts: LastParts, passwords: PasswordParts, old_passwords: OldPasswords) -> None:
+        # Who knows the password was not locked out by the provider: its lock is left as it is.
+        parts = replace(parts, locks=None)
+        super().__init__(parts, passwords, audited=AUDITED["change"], password_audited=CHANGE_AUDITED)
         self._old_passwords = old_passwords
 
     def change(self, attempt: Attempt, old: str, new: str, now: dt.datetime) -> Finished:

@@ -11,33 +11,26 @@ from typing import NoReturn
 import structlog
 
 from enforcement.policy import Rule
-from flows.abuse.throttle import Throttle
 from flows.audited import AUDITED, RESET_AUDITED, Audited, PasswordAudited
 from flows.errors import NotPossible, OutcomeIsUnknown, PasswordNotWritten, Unavailable, WeakPassword
 from flows.notices.alarms import Alarms
-from flows.notices.notifications import Notices
 from flows.passwords.finding import Finding, broken, refusals
 from flows.passwords.rules import PasswordRules
 from flows.passwords.suggestion import Suggestion, suggest
 from flows.recovery.attempt import Attempt, Stage
-from flows.recovery.eligibility import Eligibility, too_young
-from flows.recovery.last_step import LastStep, account_of, person_of
+from flows.recovery.eligibility import too_young
+from flows.recovery.last_step import LastParts, LastStep, account_of, person_of
 from flows.recovery.late_writes import LateWrites
 from flows.recovery.unlock import END_LOCK
 from idp_plugin.base import (
-    AccountLocks,
     Identity,
     IdpSessions,
-    PasswordWriter,
     Subject,
     TargetResult,
     WriterCapabilities,
 )
 from idp_plugin.errors import IdpError, OutcomeUnknown, PasswordRefused, RefusalReason
 from store.audit import AuditAction, Detail
-from store.database import Database
-from store.expiring import Expiring
-from store.jobs import Jobs
 
 END_SESSIONS = "reset.end_sessions"
 _NEVER = {RefusalReason.TOO_YOUNG: "too_young", RefusalReason.CHANGE_NOT_ALLOWED: "cannot_change"}
@@ -56,45 +49,33 @@ class Finished:
     """What each target did; empty where there is but one."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordParts:
+    """What every last step that sets a password needs besides."""
+
+    late_writes: LateWrites
+    rules: PasswordRules
+    sessions: IdpSessions
+    alarms: Alarms
+
+
 class PasswordWrite(LastStep):
     """The last step of every journey that sets a password."""
 
     def __init__(
         self,
+        parts: LastParts,
+        passwords: PasswordParts,
         *,
-        database: Database,
-        expiring: Expiring,
-        jobs: Jobs,
-        eligibility: Eligibility,
-        writer: PasswordWriter,
-        late_writes: LateWrites,
-        rules: PasswordRules,
-        sessions: IdpSessions,
-        notices: Notices,
-        throttle: Throttle,
-        alarms: Alarms,
-        locks: AccountLocks | None = None,
         audited: Audited = AUDITED["reset"],
         password_audited: PasswordAudited = RESET_AUDITED,
     ) -> None:
-        super().__init__(
-            database=database,
-            expiring=expiring,
-            eligibility=eligibility,
-            stage=Stage.NEW_PASSWORD,
-            spent_as="password",
-            audited=audited,
-        )
+        super().__init__(parts, stage=Stage.NEW_PASSWORD, spent_as="password", audited=audited)
         self._password_audited = password_audited
-        self._jobs = jobs
-        self._writer = writer
-        self._late_writes = late_writes
-        self._rules = rules
-        self._sessions = sessions
-        self._notices = notices
-        self._throttle = throttle
-        self._alarms = alarms
-        self._locks = locks
+        self._late_writes = passwords.late_writes
+        self._rules = passwords.rules
+        self._sessions = passwords.sessions
+        self._alarms = passwords.alarms
 
     def findings(self, attempt: Attempt, candidate: str) -> tuple[Finding, ...]:
         """Return what the rules say of a candidate for the attempt's account, as it is typed."""
@@ -195,7 +176,7 @@ class PasswordWrite(LastStep):
         self._afterwards(
             "audit", claimed, lambda: self._close(claimed, self._password_audited.written, now, **detail)
         )
-        self._afterwards("limits", claimed, lambda: self._forget_limits(claimed, self._throttle))
+        self._afterwards("limits", claimed, lambda: self._forget_limits(claimed))
         self._afterwards(
             "alarm",
             claimed,

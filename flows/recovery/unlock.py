@@ -11,20 +11,14 @@ from dataclasses import replace
 import structlog
 
 from enforcement.policy import Rule
-from flows.abuse.throttle import Throttle
 from flows.audited import AUDITED
 from flows.errors import NotUnlocked, OutcomeIsUnknown, TooManyAttempts
-from flows.notices.notifications import Notices
 from flows.recovery.attempt import Attempt, Lock, Locks, Outcome, Stage
-from flows.recovery.eligibility import Eligibility
 from flows.recovery.journey import Journey, Parts
-from flows.recovery.last_step import LastStep, account_of, person_of
-from idp_plugin.base import AccountLocks, Identity, PasswordWriter, Subject
+from flows.recovery.last_step import LastParts, LastStep, account_of, person_of
+from idp_plugin.base import Identity, Subject
 from idp_plugin.errors import IdpError, OutcomeUnknown
 from store.audit import AuditAction
-from store.database import Database
-from store.expiring import Expiring
-from store.jobs import Jobs
 
 END_LOCK = "unlock.end_lock"
 _log = structlog.get_logger(__name__)
@@ -33,32 +27,8 @@ _log = structlog.get_logger(__name__)
 class Unlocking(LastStep):
     """The last step of an unlock."""
 
-    def __init__(
-        self,
-        *,
-        database: Database,
-        expiring: Expiring,
-        jobs: Jobs,
-        eligibility: Eligibility,
-        writer: PasswordWriter,
-        locks: AccountLocks | None,
-        notices: Notices,
-        throttle: Throttle,
-    ) -> None:
-        """Take the parts; `locks` is None where the identity provider keeps no lock that we can end."""
-        super().__init__(
-            database=database,
-            expiring=expiring,
-            eligibility=eligibility,
-            stage=Stage.UNLOCK,
-            spent_as="unlock",
-            audited=AUDITED["unlock"],
-        )
-        self._jobs = jobs
-        self._writer = writer
-        self._locks = locks
-        self._notices = notices
-        self._throttle = throttle
+    def __init__(self, parts: LastParts) -> None:
+        super().__init__(parts, stage=Stage.UNLOCK, spent_as="unlock", audited=AUDITED["unlock"])
 
     def run(self, attempt: Attempt, now: dt.datetime) -> Locks:
         """End the locks; raises as `Unlock.unlock`."""

@@ -76,28 +76,23 @@ class ActiveDirectory(LdapDirectory):
             return None
         return self._identity(session, self._reader(session), person)
 
-    def capabilities(self, account: Subject) -> WriterCapabilities:
-        """Return what the policy in force for this account promises, on the server that answers."""
-
-        def work(session: Session) -> WriterCapabilities:
-            root, person = root_entry(session), self._entry(session, account)
-            policy = self._policies.of(session, person, root.domain) if person else None
-            at_least = WriterCapabilities(
-                unlocks_on_reset=True,
-                old_password_lives=self._old_lives,
-                clears_must_change=may_unexpire(session, root) is not False,
-            )
-            if person is None or policy is None:
-                return at_least
-            return replace(
-                at_least,
-                checks_history_on_reset=policy.history > 0 and bool(root.policy_hints),
-                minimum_length=policy.minimum_length or None,
-                history_length=policy.history or None,
-                rules=_rules(root, person, policy),
-            )
-
-        return self._as_service(work)
+    def _promised(self, session: Session, person: Entry | None) -> WriterCapabilities:
+        root = root_entry(session)
+        policy = self._policies.of(session, person, root.domain) if person else None
+        at_least = WriterCapabilities(
+            unlocks_on_reset=True,
+            old_password_lives=self._old_lives,
+            clears_must_change=may_unexpire(session, root) is not False,
+        )
+        if person is None or policy is None:
+            return at_least
+        return replace(
+            at_least,
+            checks_history_on_reset=policy.history > 0 and bool(root.policy_hints),
+            minimum_length=policy.minimum_length or None,
+            history_length=policy.history or None,
+            rules=_rules(root, person, policy),
+        )
 
     @property
     def _old_lives(self) -> dt.timedelta:
@@ -110,15 +105,13 @@ class ActiveDirectory(LdapDirectory):
             NotPermitted: There is no such account, or it is hidden from us.
         """
 
-        def work(session: Session) -> tuple[RightCheck, ...]:
-            root, person = root_entry(session), self._entry(session, account)
-            if person is None:
-                raise NotPermitted("missing")
+        def check(session: Session, person: Entry) -> tuple[RightCheck, ...]:
+            root = root_entry(session)
             policy = self._policies.of(session, person, root.domain)
             reader = TokenReader(session, root, self._settings.bind_dn)
             return check_rights(session, root, person, reader, policy)
 
-        return self._as_service(work)
+        return self._looked_at(account, check)
 
     def set_password(self, account: Subject, new: str) -> tuple[TargetResult, ...]:
         """Write a new password, end the lock and the duty to change: all in one operation, or nothing."""

@@ -10,7 +10,14 @@ from typing import TypeVar
 
 import structlog
 
-from idp_plugin.base import Identity, PasswordState, Subject, TargetOutcome, TargetResult
+from idp_plugin.base import (
+    Identity,
+    PasswordState,
+    Subject,
+    TargetOutcome,
+    TargetResult,
+    WriterCapabilities,
+)
 from idp_plugin.errors import (
     IdpError,
     IdpMisconfigured,
@@ -102,6 +109,10 @@ class LdapDirectory(ABC):
         """Return what an entry says beside names and memberships."""
 
     @abstractmethod
+    def _promised(self, session: Session, person: Entry | None) -> WriterCapabilities:
+        """Return what the policy in force for an entry promises; None is nobody here."""
+
+    @abstractmethod
     def _is_enabled(self, person: Entry) -> bool:
         """Tell whether no administrator has closed the account."""
 
@@ -143,6 +154,10 @@ class LdapDirectory(ABC):
             return None
         test = self._has_id(subject.id)
         return self._as_service(lambda session: self._one(session, test))
+
+    def capabilities(self, account: Subject) -> WriterCapabilities:
+        """Return what the policy in force for this account promises, on the server that answers."""
+        return self._as_service(lambda session: self._promised(session, self._entry(session, account)))
 
     def everyone(self, groups: Iterable[str] = ()) -> Iterator[Identity]:
         """Yield everybody, or the members of the named groups, in the directory's order.
@@ -264,6 +279,17 @@ class LdapDirectory(ABC):
         if account.source != self._settings.name or not self._is_id(account.id):
             return None
         return self._only_entry(session, self._has_id(account.id))
+
+    def _looked_at(self, account: Subject, look: Callable[[Session, Entry], T]) -> T:
+        """Return what somebody's entry says; raises `NotPermitted` where there is none, or it is hidden."""
+
+        def work(session: Session) -> T:
+            person = self._entry(session, account)
+            if person is None:
+                raise NotPermitted("missing")
+            return look(session, person)
+
+        return self._as_service(work)
 
     def _writable(self, session: Session, account: Subject) -> Entry:
         """Return the entry as it is now, if this package may write to it (S17, S18).

@@ -80,12 +80,7 @@ class Ds389(LdapDirectory):
         super().__init__(settings, subject_source, STATE_ATTRIBUTES, clock)
         self._policies = Ds389PolicyReader()
 
-    def capabilities(self, account: Subject) -> WriterCapabilities:
-        """Return what the policy in force for this account promises."""
-        return self._as_service(lambda session: self._promised(session, account))
-
-    def _promised(self, session: Session, account: Subject) -> WriterCapabilities:
-        person = self._entry(session, account)
+    def _promised(self, session: Session, person: Entry | None) -> WriterCapabilities:
         if person is None:
             return WriterCapabilities(unlocks_on_reset=True)
         policy = self._policies.of(session, person)
@@ -109,14 +104,9 @@ class Ds389(LdapDirectory):
         Raises:
             NotPermitted: There is no such account, or it is hidden from us.
         """
-
-        def work(session: Session) -> tuple[PlainRightCheck, ...]:
-            person = self._entry(session, account)
-            if person is None:
-                raise NotPermitted("missing")
-            return check_rights(session, person, _TRIALS, "modifyTimestamp")
-
-        return self._as_service(work)
+        return self._looked_at(
+            account, lambda session, person: check_rights(session, person, _TRIALS, "modifyTimestamp")
+        )
 
     def set_password(self, account: Subject, new: str) -> tuple[TargetResult, ...]:
         """Write a new password as the service account; the server forgets the wrong ones with it."""

@@ -53,12 +53,7 @@ class OpenLdap(LdapDirectory):
         super().__init__(settings, subject_source, STATE_ATTRIBUTES, clock)
         self._policies = PolicyReader(settings.default_policy, settings.base, self._facts)
 
-    def capabilities(self, account: Subject) -> WriterCapabilities:
-        """Return what the policy in force for this account promises."""
-        return self._as_service(lambda session: self._promised(session, account))
-
-    def _promised(self, session: Session, account: Subject) -> WriterCapabilities:
-        person = self._entry(session, account)
+    def _promised(self, session: Session, person: Entry | None) -> WriterCapabilities:
         policy = self._policies.of(session, person) if person else None
         if policy is None:
             return WriterCapabilities(unlocks_on_reset=True)
@@ -76,14 +71,9 @@ class OpenLdap(LdapDirectory):
         Raises:
             NotPermitted: There is no such account, or it is hidden from us.
         """
-
-        def work(session: Session) -> tuple[PlainRightCheck, ...]:
-            person = self._entry(session, account)
-            if person is None:
-                raise NotPermitted("missing")
-            return check_rights(session, person, _TRIALS, "pwdChangedTime")
-
-        return self._as_service(work)
+        return self._looked_at(
+            account, lambda session, person: check_rights(session, person, _TRIALS, "pwdChangedTime")
+        )
 
     def set_password(self, account: Subject, new: str) -> tuple[TargetResult, ...]:
         """Write a new password as the service account; ppolicy clears the lock with it."""

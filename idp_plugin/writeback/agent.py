@@ -159,7 +159,7 @@ class Agent:
 
     def _work(self, work: _Work) -> None:
         if not work.order.kind.writes:
-            self._send(work, self._read(work))
+            self._send(work, self._admitted(work, self._looked_up))
             return
         known = self._record.take(work.order, self._clock())
         match known:
@@ -172,11 +172,12 @@ class Agent:
             case _:
                 # Claimed at the channel too: of several agents one begins it.
                 if self._channel.claim(work.delivery, work.order.id):
-                    self._send(work, self._write(work))
+                    self._send(work, self._admitted(work, self._written))
                 else:
                     self._find_out(work)
 
-    def _write(self, work: _Work) -> Answer:
+    def _admitted(self, work: _Work, carry_out: Callable[[Order, Mapping[str, str]], Answer]) -> Answer:
+        """Carry an order out, if it may come in and can be read."""
         why = self._boundary.admit(work.order)
         if why:
             return Answer(Outcome.NOT_BEGUN, (why,))
@@ -184,7 +185,7 @@ class Agent:
             content = self._content(work)
         except Untrusted:
             return Answer(Outcome.NOT_BEGUN, ("unreadable",))
-        return self._guarded(work, lambda: self._written(work.order, content))
+        return self._guarded(work, lambda: carry_out(work.order, content))
 
     def _written(self, order: Order, content: Mapping[str, str]) -> Answer:
         match order.kind:
@@ -200,16 +201,6 @@ class Agent:
                 was_locked = self._directory.unlock(order.subject)
                 return Answer(Outcome.DONE, content={"was_locked": was_locked})
         return Answer(Outcome.DONE)
-
-    def _read(self, work: _Work) -> Answer:
-        why = self._boundary.admit(work.order)
-        if why:
-            return Answer(Outcome.NOT_BEGUN, (why,))
-        try:
-            content = self._content(work)
-        except Untrusted:
-            return Answer(Outcome.NOT_BEGUN, ("unreadable",))
-        return self._guarded(work, lambda: self._looked_up(work.order, content))
 
     def _looked_up(self, order: Order, content: Mapping[str, str]) -> Answer:
         match order.kind:

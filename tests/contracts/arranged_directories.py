@@ -85,7 +85,28 @@ class Arrangement(Protocol):
     def reader(self) -> Arranged: ...
 
 
-class Slapd:
+class _Entries:
+    """What is arranged alike wherever entries can be written as they are."""
+
+    _server: real.Slapd | ds389.Ds389
+
+    def put_in_group(self, username: str, group: str) -> None:
+        self._server.change(f"cn={group},{GROUPS_BASE}", member=[dn(username)])
+
+    def nest(self, inner: str, outer: str) -> None:
+        self._server.change(f"cn={outer},{GROUPS_BASE}", member=[f"cn={inner},{GROUPS_BASE}", dn("erin")])
+
+    def share_mail(self, username: str, other: str) -> None:
+        self._server.change(dn(username), mail=f"{other}@example.org")
+
+    def recreate(self, username: str) -> None:
+        self._server.delete(dn(username))
+        self._server.add(
+            dn(username), ["inetOrgPerson"], uid=username, cn=username, sn=username, userPassword=NEW
+        )
+
+
+class Slapd(_Entries):
     """The real one."""
 
     age_yields = True
@@ -117,23 +138,8 @@ class Slapd:
     def minimum_age(self, age: dt.timedelta) -> None:
         self._server.change(real.POLICY_DN, pwdMinAge=str(int(age.total_seconds())))
 
-    def put_in_group(self, username: str, group: str) -> None:
-        self._server.change(f"cn={group},{GROUPS_BASE}", member=[dn(username)])
 
-    def nest(self, inner: str, outer: str) -> None:
-        self._server.change(f"cn={outer},{GROUPS_BASE}", member=[f"cn={inner},{GROUPS_BASE}", dn("erin")])
-
-    def share_mail(self, username: str, other: str) -> None:
-        self._server.change(dn(username), mail=f"{other}@example.org")
-
-    def recreate(self, username: str) -> None:
-        self._server.delete(dn(username))
-        self._server.add(
-            dn(username), ["inetOrgPerson"], uid=username, cn=username, sn=username, userPassword=NEW
-        )
-
-
-class Ds389:
+class Ds389(_Entries):
     """389 Directory Server."""
 
     age_yields = False
@@ -168,21 +174,6 @@ class Ds389:
         ends = ds389.written(dt.datetime.now(dt.UTC) + age)
         for username in NAMES:
             self._server.change(dn(username), passwordAllowChangeTime=ends)
-
-    def put_in_group(self, username: str, group: str) -> None:
-        self._server.change(f"cn={group},{GROUPS_BASE}", member=[dn(username)])
-
-    def nest(self, inner: str, outer: str) -> None:
-        self._server.change(f"cn={outer},{GROUPS_BASE}", member=[f"cn={inner},{GROUPS_BASE}", dn("erin")])
-
-    def share_mail(self, username: str, other: str) -> None:
-        self._server.change(dn(username), mail=f"{other}@example.org")
-
-    def recreate(self, username: str) -> None:
-        self._server.delete(dn(username))
-        self._server.add(
-            dn(username), ["inetOrgPerson"], uid=username, cn=username, sn=username, userPassword=NEW
-        )
 
 
 class Samba:

@@ -1,7 +1,9 @@
 """Start a program, wait until it answers, stop it together with its children."""
 
 import contextlib
+import functools
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -11,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 STOP_SECONDS = 15
+_FIRST_PORT = 15_000
 
 
 class DidNotStartError(Exception):
@@ -18,10 +21,19 @@ class DidNotStartError(Exception):
 
 
 def free_port() -> int:
-    """Return a port on 127.0.0.1 that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Return a port on 127.0.0.1 that nobody used a moment ago and no outgoing connection will be given."""
+    while True:
+        port = _FIRST_PORT + secrets.randbelow(_first_ephemeral_port() - _FIRST_PORT)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+@functools.cache
+def _first_ephemeral_port() -> int:
+    """Return the first of the ports that the kernel gives to outgoing connections, at any time."""
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    return first if first > _FIRST_PORT + 1000 else 0xFFFF
 
 
 def answers(port: int) -> bool:
