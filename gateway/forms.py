@@ -58,10 +58,9 @@ class SixDigits:
             raise ValidationError(_("Enter the 6 digits of the code"))
 
 
-class IdentifierForm(Form):
-    """Who lost the password."""
-
-    identifier = StringField(
+def identifier_field() -> StringField:
+    """Return a new field for who somebody is."""
+    return StringField(
         _("User name or e-mail address"),
         filters=[without_marks],
         validators=[
@@ -70,6 +69,25 @@ class IdentifierForm(Form):
             NoControlCharacters(),
         ],
     )
+
+
+def address_field(label: LazyString, *required: DataRequired) -> StringField:
+    """Return a new field for an address."""
+    return StringField(
+        label,
+        filters=[without_marks],
+        validators=[
+            *required,
+            Length(max=ADDRESS_LENGTH, message=_("Enter at most 254 characters")),
+            NoControlCharacters(),
+        ],
+    )
+
+
+class IdentifierForm(Form):
+    """Who lost the password."""
+
+    identifier = identifier_field()
     work = HiddenField()
     ticket = HiddenField()
     return_to = HiddenField()
@@ -189,14 +207,7 @@ class AddressForm(Form):
     """Which address to register: one that the directory knows, or another."""
 
     suggestion = RadioField(_("Which address should it be?"), validate_choice=False)
-    address = StringField(
-        _("E-mail address"),
-        filters=[without_marks],
-        validators=[
-            Length(max=ADDRESS_LENGTH, message=_("Enter at most 254 characters")),
-            NoControlCharacters(),
-        ],
-    )
+    address = address_field(_("E-mail address"))
 
     def chosen(self) -> str:
         """Return the address that was meant; empty where none was."""

@@ -4,31 +4,17 @@ from collections.abc import Mapping
 
 from flask_babel import lazy_gettext as _
 from flask_babel.speaklater import LazyString
-from wtforms import HiddenField, PasswordField, RadioField, StringField
+from wtforms import HiddenField, PasswordField, RadioField
 from wtforms.validators import AnyOf, DataRequired, InputRequired, Length
 
-from gateway.forms import (
-    ADDRESS_LENGTH,
-    IDENTIFIER_LENGTH,
-    PASSWORD_LENGTH,
-    Form,
-    NewPasswordForm,
-    NoControlCharacters,
-    without_marks,
-)
+from gateway.forms import PASSWORD_LENGTH, Form, NewPasswordForm, address_field, identifier_field
 
 
 class ForgottenNameForm(Form):
     """Which registered address."""
 
-    address = StringField(
-        _("E-mail address"),
-        filters=[without_marks],
-        validators=[
-            DataRequired(_("Enter the e-mail address that you registered")),
-            Length(max=ADDRESS_LENGTH, message=_("Enter at most 254 characters")),
-            NoControlCharacters(),
-        ],
+    address = address_field(
+        _("E-mail address"), DataRequired(_("Enter the e-mail address that you registered"))
     )
     work = HiddenField()
     ticket = HiddenField()
@@ -38,14 +24,9 @@ class ForgottenNameForm(Form):
 class ForgottenNameByNumberForm(ForgottenNameForm):
     """Which registered address or number."""
 
-    address = StringField(
+    address = address_field(
         _("E-mail address or mobile number"),
-        filters=[without_marks],
-        validators=[
-            DataRequired(_("Enter the e-mail address or mobile number that you registered")),
-            Length(max=ADDRESS_LENGTH, message=_("Enter at most 254 characters")),
-            NoControlCharacters(),
-        ],
+        DataRequired(_("Enter the e-mail address or mobile number that you registered")),
     )
 
 
@@ -61,15 +42,7 @@ TROUBLES: Mapping[str, LazyString] = {
 class ContactForm(Form):
     """Who needs help, and with what; there is no free text, so that nobody's words reach a helpdesk."""
 
-    identifier = StringField(
-        _("User name or e-mail address"),
-        filters=[without_marks],
-        validators=[
-            DataRequired(_("Enter your user name or e-mail address")),
-            Length(max=IDENTIFIER_LENGTH, message=_("Enter at most 256 characters")),
-            NoControlCharacters(),
-        ],
-    )
+    identifier = identifier_field()
     trouble = RadioField(
         _("What is the matter?"),
         validate_choice=False,

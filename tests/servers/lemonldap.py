@@ -4,10 +4,7 @@ Its people are those of its demonstration mode; nginx stands in front, as its ma
 """
 
 import contextlib
-import json
-import os
 import secrets
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -18,11 +15,11 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from tests.servers.lemonldap_portal import lay_out, nginx_command, portal_command, portal_environment, stored
 from tests.servers.presence import missing, program
 from tests.servers.processes import answers, free_port, running
 from tests.servers.versions import ReportVersion
 
-PORTAL = Path("/usr/share/lemonldap-ng/portal")
 CLIENT = "sparekey"
 SECRET = "gateway-secret"
 """Of letters and lines: the portal takes it as it comes, not form-encoded (RFC 6749 section 2.3.1)."""
@@ -37,54 +34,6 @@ NEEDED = (
     "XML::LibXML",
     "XML::Simple",
 )
-SESSIONS = ("sessions", "sessions/lock", "psessions", "psessions/lock", "cache", "conf")
-
-INI = """\
-[all]
-logLevel = warn
-[configuration]
-type = File
-dirName = {folder}/conf
-localStorage = Cache::FileCache
-localStorageOptions = {{ 'namespace' => 'config', 'cache_root' => '{folder}/cache' }}
-[portal]
-staticPrefix = /static
-templateDir = {portal}/templates
-languages = en
-[handler]
-"""
-
-NGINX = """\
-{user}
-daemon off;
-worker_processes 1;
-pid {folder}/pid;
-error_log {folder}/error.log;
-events {{ worker_connections 64; }}
-http {{
-  access_log off;
-  client_body_temp_path {folder}/body;
-  proxy_temp_path {folder}/proxy;
-  fastcgi_temp_path {folder}/fastcgi;
-  uwsgi_temp_path {folder}/uwsgi;
-  scgi_temp_path {folder}/scgi;
-  server {{
-    listen 127.0.0.1:{port};
-    root {portal}/htdocs;
-    if ($uri !~ ^/((static|javascript|favicon).*|.*\\.psgi)) {{ rewrite ^/(.*)$ /index.psgi/$1 break; }}
-    location ~ ^(?<sc>/.*\\.psgi)(?:$|/) {{
-      include /etc/nginx/fastcgi_params;
-      fastcgi_pass unix:{folder}/socket;
-      fastcgi_param HTTP_HOST $http_host;
-      fastcgi_param LLTYPE psgi;
-      fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;
-      fastcgi_split_path_info ^(.*\\.psgi)(/.*)$;
-      fastcgi_param PATH_INFO $fastcgi_path_info;
-    }}
-    location /static/ {{ alias {portal}/htdocs/static/; }}
-  }}
-}}
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,37 +55,17 @@ def serving(public: str, *, service_metadata: str = "") -> Iterator[Lemonldap]:
     """
     with tempfile.TemporaryDirectory(prefix="sparekey-lemonldap-") as made:
         folder, port = Path(made), free_port()
-        for name in SESSIONS:
-            (folder / name).mkdir(parents=True)
-        configuration = _configuration(folder, public, service_metadata)
-        (folder / "conf/lmConf-1.json").write_text(json.dumps(configuration))
-        (folder / "lemonldap-ng.ini").write_text(INI.format(folder=folder, portal=PORTAL))
-        user = "user root;" if os.geteuid() == 0 else ""
-        (folder / "nginx.conf").write_text(NGINX.format(user=user, folder=folder, port=port, portal=PORTAL))
-        owner = ()
-        if os.geteuid() == 0:
-            owner = ("--user", "www-data", "--group", "www-data")
-            for each in (folder, *folder.rglob("*")):
-                shutil.chown(each, "www-data", "www-data")
+        lay_out(folder, _configuration(folder, public, service_metadata), port)
         portal = program("llng-fastcgi-server", "/usr/sbin", package="lemonldap-ng-fastcgi-server")
         nginx = program("nginx", "/usr/sbin", package="nginx-light")
-        command = [portal, "--foreground", "--proc", "1", *owner, "--socket", folder / "socket"]
-        environment = {
-            "LLNG_DEFAULTCONFFILE": str(folder / "lemonldap-ng.ini"),
-            "LLNG_DEFAULTLOGGER": "Lemonldap::NG::Common::Logger::Std",
-        }
         with (
             running(
-                [*command, "--pid", folder / "portal.pid"],
+                portal_command(portal, folder, processes=1),
                 log=folder / "portal.log",
                 ready=(folder / "socket").exists,
-                environment=environment,
+                environment=portal_environment(folder),
             ),
-            running(
-                [nginx, "-p", folder, "-e", folder / "error.log", "-c", folder / "nginx.conf"],
-                log=folder / "nginx.log",
-                ready=lambda: answers(port),
-            ),
+            running(nginx_command(nginx, folder), log=folder / "nginx.log", ready=lambda: answers(port)),
         ):
             yield Lemonldap(f"http://127.0.0.1:{port}", public)
 
@@ -159,12 +88,7 @@ def _configuration(folder: Path, public: str, service_metadata: str) -> dict[str
         "registerDB": "Null",
         "exportedVars": {},
         "demoExportedVars": {"uid": "uid", "cn": "cn", "mail": "mail"},
-        "globalStorage": "Apache::Session::File",
-        "globalStorageOptions": _storage(folder / "sessions"),
-        "persistentStorage": "Apache::Session::File",
-        "persistentStorageOptions": _storage(folder / "psessions"),
-        "localSessionStorage": "Cache::FileCache",
-        "localSessionStorageOptions": {"namespace": "sessions", "cache_root": str(folder / "cache")},
+        **stored(folder),
         "locationRules": {"127.0.0.1": {"default": "accept"}},
         "exportedHeaders": {},
         "whatToTrace": "uid",
@@ -192,14 +116,6 @@ def _configuration(folder: Path, public: str, service_metadata: str) -> dict[str
         "samlServicePrivateKeySig": private,
         "samlServicePublicKeySig": public_key,
         **_service_provider(service_metadata),
-    }
-
-
-def _storage(folder: Path) -> dict[str, str]:
-    return {
-        "Directory": str(folder),
-        "LockDirectory": str(folder / "lock"),
-        "generateModule": "Lemonldap::NG::Common::Apache::Session::Generate::SHA256",
     }
 
 
