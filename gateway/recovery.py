@@ -4,7 +4,8 @@ import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 
 from enforcement.policy import Policy
-from flows.assembly import Ground, Recovery, assemble
+from flows.assembly import Recovery, assemble
+from flows.ground import Ground
 from flows.help.assembly import Help, assemble_help
 from flows.messaging.message import Channel
 from flows.messaging.receipts import Receipts

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from flows.abuse.proof_of_work import ProofOfWork
 from flows.abuse.throttle import Throttle
-from flows.assembly import Ground, administrators_of, letters_of
+from flows.ground import Ground, administrators_of, letters_of
 from flows.help.administrator_reset import AdministratorReset
 from flows.help.contact import JOB as CONTACT_JOB
 from flows.help.contact import Contact, ContactJobs

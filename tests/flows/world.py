@@ -16,10 +16,11 @@ from altcha.v1 import solve_challenge
 
 from enforcement.current_policy import adopt
 from enforcement.gate import Gate
-from flows.assembly import Ground, Recovery, assemble
+from flows.assembly import Recovery, assemble
 from flows.authenticators import recovery_codes, totp
 from flows.authenticators.email_address import lookups
 from flows.errors import MessageNotSent
+from flows.ground import Ground
 from flows.messaging.message import Message
 from flows.registering.member import Member
 from flows.settings import LimitSettings, MailSettings, MessagesSettings
