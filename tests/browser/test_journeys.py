@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, BrowserContext
 
 from tests.browser import journey_stories
 from tests.browser.demo import RunningDemo, started
-from tests.browser.test_pages import Inspector, complain
+from tests.browser.inspector import Judge
 
 
 @pytest.fixture(scope="module")
@@ -22,14 +22,6 @@ def context(chromium: Browser) -> Iterator[BrowserContext]:
     opened.set_default_timeout(15_000)
     yield opened
     opened.close()
-
-
-class Judge(Inspector):
-    """An inspector that also hears what the browser has to say."""
-
-    def __init__(self, context: BrowserContext) -> None:
-        super().__init__()
-        context.on("page", lambda page: complain(page, self.wrong))
 
 
 def test_a_forgotten_name_is_found_in_the_mail(demo: RunningDemo, context: BrowserContext) -> None:

@@ -6,8 +6,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext
 
 from tests.browser import kind_stories
+from tests.browser.inspector import Judge
 from tests.browser.kind_stories import Story
-from tests.browser.test_journeys import Judge
 from tests.journeys.second_provider import SecondProvider
 from tests.journeys.world import World
 
