@@ -8,6 +8,7 @@ from pathlib import Path
 from benchmarks import (
     agent,
     data_plane,
+    envoy_plane,
     forward_auth,
     gate,
     hashing,
@@ -26,6 +27,7 @@ PAGE = Path("docs/benchmarks.md")
 ROWS: dict[str, Callable[[Path], Result]] = {
     "mix": sign_in_mix.run,
     "data_plane": data_plane.run,
+    "envoy_plane": envoy_plane.run,
     "forward_auth": forward_auth.run,
     "slow": slow_provider.run,
     "keycloak": keycloak_sign_in.run,

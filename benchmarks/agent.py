@@ -1,9 +1,8 @@
-"""Resets through an agent against direct writes on the same slapd; heartbeats of 1,000 agents."""
+"""Resets through an agent against direct writes on the same slapd and Samba; heartbeats of 1,000 agents."""
 
 import statistics
-import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,105 +10,108 @@ from pathlib import Path
 import psutil
 import redis
 
-from benchmarks.harness import Unfit
+from benchmarks.agent_world import CHANNELS, PEOPLE, Place, World, places, world
+from benchmarks.harness import Service, Unfit
 from benchmarks.table import Result, Target
-from idp_plugin.base import Subject
-from idp_plugin.ldap.openldap import OpenLdap
+from idp_plugin.base import PasswordWriter, Subject
+from idp_plugin.ldap.adapters import open_adapter
 from idp_plugin.writeback import beat
 from idp_plugin.writeback.beat import Health
 from idp_plugin.writeback.identity import new_identity
 from idp_plugin.writeback.keys import public_text
 from idp_plugin.writeback.roster import PinnedAgent, Roster
 from idp_plugin.writeback.streams import StreamGatewayEnd, key_prefix
-from tests.idp_plugin.writeback.arranged import DIRECTORY, ISSUER, MemoryRegistry, adapter, utc_now
-from tests.idp_plugin.writeback.chaos import Chaos, chaos
-from tests.servers.slapd import Slapd, SlapdPerson
+from tests.idp_plugin.writeback.arranged import DIRECTORY, MemoryRegistry, utc_now
 
-PEOPLE = 20
-ROUNDS = 5
+ROUNDS = 4
 AT_ONCE = 8
 AGENTS = 1000
 MOST_MEDIAN_MS = 50.0
 LEAST_SHARE = 0.5
-
-Write = Callable[[Subject, str], object]
-
-
-def run(folder: Path) -> Result:
-    """Measure both ways in turns, then the heartbeats."""
-    folder.mkdir(parents=True)
-    administrator = SlapdPerson("erin", "Erin-Passw0rd", groups=("administrators",))
-    staff = [SlapdPerson(f"person{number}", f"Old-Passw0rd-{number}") for number in range(PEOPLE)]
-    with (
-        Slapd(folder / "slapd", [administrator, *staff]) as slapd,
-        # A socket's path may have 107 bytes.
-        tempfile.TemporaryDirectory(prefix="sparekey-agent-") as short,
-        chaos(Path(short), slapd, 0, agents=1, seconds=15) as world,
-    ):
-        _await(world)
-        accounts = [each.account for each in adapter(slapd).everyone() if each.username != "erin"]
-        direct = OpenLdap(slapd.settings(), ISSUER)
-        ways: dict[str, Write] = {
-            "direct": direct.set_password,
-            "through an agent": world.remote.set_password,
-        }
-        measured = _measure(ways, accounts, _processes(world))
-        beats = _beats(world.url)
-    return _result(measured, beats)
-
-
-def _processes(world: Chaos) -> list[psutil.Process]:
-    """Return what Sparekey is made of here: the gateway's end, which is this process, and the agent."""
-    started = [each.process for each in world.agents if each.process is not None]
-    return [psutil.Process(), *(psutil.Process(each.pid) for each in started)]
-
-
-def _spent(processes: Sequence[psutil.Process]) -> float:
-    times = [each.cpu_times() for each in processes]
-    return float(sum(each.user + each.system for each in times))
-
-
-def _await(world: Chaos) -> None:
-    end = time.monotonic() + 30
-    while not world.roster.working():
-        if time.monotonic() > end:
-            raise Unfit("the agent did not start")
-        time.sleep(0.05)
+_DIRECT, _CONNECTING = "direct", "direct, connecting for each"
+_SAID = {"redis": "through an agent, Redis", "https": "through an agent, HTTPS"}
 
 
 @dataclass(slots=True)
 class _Way:
-    """What was seen of one way to write."""
+    """One way to write to one place, and what was seen of it."""
 
+    name: str
+    writer: PasswordWriter
+    source: str
+    """Of its accounts."""
+    services: Sequence[Service] = ()
+    """Whose CPU time is counted beside this process's: the gateway's and the agent's."""
     alone_ms: list[float] = field(default_factory=list)
     """One reset after the other."""
     cpu_ms: list[float] = field(default_factory=list)
-    """Of one reset, by round: our own processes, without the directory."""
+    """Of each of them: our own processes, without the directory."""
     rates: list[float] = field(default_factory=list)
-    """Resets per second, several at once."""
+    """Resets per second, several at once, by round."""
+
+    def write(self, id_: str, new: str) -> None:
+        self.writer.set_password(Subject(self.source, id_), new)
+
+    def spent(self) -> float:
+        own = psutil.Process().cpu_times()
+        return float(own.user + own.system) + sum(each.cpu_seconds() for each in self.services)
 
 
-def _measure(
-    ways: dict[str, Write], accounts: list[Subject], processes: Sequence[psutil.Process]
-) -> dict[str, _Way]:
-    measured = {name: _Way() for name in ways}
+def run(folder: Path) -> Result:
+    """Measure every way in turns at each place, then the heartbeats."""
+    folder.mkdir(parents=True)
+    with places(folder) as around, world(folder / "gateway", around) as asked:
+        measured = {place.name: _measured(place, asked) for place in around}
+        beats = _beats(asked.redis)
+    return _result(measured, beats)
+
+
+def _ways(place: Place, asked: World) -> Iterator[_Way]:
+    connecting = place.settings.model_copy(update={"keep_seconds": 0.0})
+    yield _Way(_DIRECT, open_adapter(place.settings, ""), place.settings.name)
+    yield _Way(_CONNECTING, open_adapter(connecting, ""), place.settings.name)
+    for channel in CHANNELS:
+        name = place.behind(channel)
+        # Over Redis the gateway's own process has no part in it.
+        services = [asked.agents[name], *([asked.gateway] if channel == "https" else [])]
+        yield _Way(_SAID[channel], asked.writeback.remote(name, ""), name, services)
+
+
+def _measured(place: Place, asked: World) -> Sequence[_Way]:
+    place.arrange()
+    ways, ids = tuple(_ways(place, asked)), place.accounts()
+    if len(ids) != PEOPLE:
+        raise Unfit(f"{len(ids)} people at {place.name}")
+    for way in ways:
+        # Connections and policies are there from now on, and every history is full.
+        _each(way, ids[:3], f"warm {way.name}")
     for number in range(ROUNDS):
-        for name, write in ways.items():
-            found, before = measured[name], _spent(processes)
-            for account in accounts:
-                begun = time.perf_counter()
-                write(account, _password(number, name))
-                found.alone_ms.append((time.perf_counter() - begun) * 1000)
-            found.cpu_ms.append((_spent(processes) - before) * 1000 / len(accounts))
+        # Each person by every way before the next one, so that a busy moment is everybody's.
+        for id_ in ids:
+            for way in ways:
+                _timed(way, id_, f"{number} {way.name}")
+        for way in ways:
             begun = time.perf_counter()
             with ThreadPoolExecutor(AT_ONCE) as pool:
-                list(pool.map(write, accounts, [_password(number, f"{name}!")] * len(accounts)))
-            found.rates.append(len(accounts) / (time.perf_counter() - begun))
-    return measured
+                list(pool.map(way.write, ids, [_password(f"{number} at once {way.name}")] * len(ids)))
+            way.rates.append(len(ids) / (time.perf_counter() - begun))
+    return ways
 
 
-def _password(number: int, way: str) -> str:
-    return f"Passw0rd-{number}-{way}"
+def _each(way: _Way, ids: Sequence[str], words: str) -> None:
+    for id_ in ids:
+        way.write(id_, _password(words))
+
+
+def _timed(way: _Way, id_: str, words: str) -> None:
+    before, begun = way.spent(), time.perf_counter()
+    way.write(id_, _password(words))
+    way.alone_ms.append((time.perf_counter() - begun) * 1000)
+    way.cpu_ms.append((way.spent() - before) * 1000)
+
+
+def _password(words: str) -> str:
+    return f"Passw0rd {words}"
 
 
 def _beats(url: str) -> float:
@@ -135,43 +137,26 @@ def _beats(url: str) -> float:
     return AGENTS / spent
 
 
-def _result(measured: dict[str, _Way], beats: float) -> Result:
-    through, direct = "through an agent", "direct"
-    alone = {name: statistics.median(way.alone_ms) for name, way in measured.items()}
-    cpu = {name: statistics.median(way.cpu_ms) for name, way in measured.items()}
-    many = {name: statistics.median(way.rates) for name, way in measured.items()}
-    share = many[through] / many[direct]
+def _result(measured: Mapping[str, Sequence[_Way]], beats: float) -> Result:
     core = AGENTS / beat.EVERY.total_seconds() / beats
+    targets = [target for name, ways in measured.items() for target in _promised(name, ways)]
     return Result(
         title="Writeback: through an agent and directly",
         method=(
-            f"Resets of {PEOPLE} people on one slapd over LDAPS, {ROUNDS} rounds, both ways in turns: one "
-            f"after the other (median), then {AT_ONCE} at once. The agent is `sparekey agent` in a process "
-            f"of its own, its channel a Valkey on the same machine. Last, heartbeats of {AGENTS:,} agents as "
-            "the gateway reads and verifies them: CPU time. The directory hashes every password with argon2 "
-            "and compares it with three older ones; its CPU time is not counted, its time is."
+            f"Resets of {PEOPLE} people over LDAPS, {ROUNDS} rounds, each person by every way in turn, one "
+            f"after the other (medians; CPU time is the mean), then {AT_ONCE} at once. The agent is "
+            "`sparekey agent` in a process of its own; its channel is the Valkey of a `sparekey serve` on "
+            "the same machine, or that gateway's HTTPS endpoint over TLS. *Added* is the median of the "
+            "differences to the direct write just before, for the same person. The directory's own CPU time "
+            "is not counted, its time is: slapd hashes with argon2, once for the new password and once more "
+            "for each that it remembers. *Connecting for each* keeps no connection: TCP, TLS, its "
+            f"verification and the bind of the service account. Last, heartbeats of {AGENTS:,} agents as the "
+            "gateway reads and verifies them: CPU time."
         ),
-        columns=("", "one reset, ms", "fastest, ms", "CPU, ms", f"resets/s, {AT_ONCE} at once"),
-        rows=[
-            *(
-                (
-                    name,
-                    f"{alone[name]:.1f}",
-                    f"{min(measured[name].alone_ms):.1f}",
-                    f"{cpu[name]:.1f}",
-                    f"{many[name]:.1f}",
-                )
-                for name in (direct, through)
-            ),
-            ("ratio", f"{alone[through] / alone[direct]:.2f}", "", f"{cpu[through] / cpu[direct]:.2f}", ""),
-        ],
+        columns=("", "one reset, ms", "fastest, ms", "added, ms", "CPU, ms", f"resets/s, {AT_ONCE} at once"),
+        rows=[_row(name, way, ways[0]) for name, ways in measured.items() for way in ways],
         targets=[
-            Target(
-                f"median through an agent under {MOST_MEDIAN_MS:.0f} ms",
-                f"{alone[through]:.1f} ms",
-                alone[through] < MOST_MEDIAN_MS,
-            ),
-            Target(f"at least {LEAST_SHARE:.0%} of the direct rate", f"{share:.0%}", share >= LEAST_SHARE),
+            *targets,
             Target(
                 f"heartbeats of {AGENTS:,} agents, one each 30 s, on one core",
                 f"{core:.1%} of a core",
@@ -179,3 +164,37 @@ def _result(measured: dict[str, _Way], beats: float) -> Result:
             ),
         ],
     )
+
+
+def _row(place: str, way: _Way, direct: _Way) -> Sequence[str]:
+    return (
+        f"{place}: {way.name}",
+        f"{statistics.median(way.alone_ms):.1f}",
+        f"{min(way.alone_ms):.1f}",
+        f"{_added(way, direct):+.1f}" if way is not direct else "",
+        f"{statistics.fmean(way.cpu_ms):.1f}",
+        f"{statistics.median(way.rates):.1f}",
+    )
+
+
+def _added(way: _Way, direct: _Way) -> float:
+    return statistics.median(mine - its for mine, its in zip(way.alone_ms, direct.alone_ms, strict=True))
+
+
+def _promised(place: str, ways: Sequence[_Way]) -> Iterator[Target]:
+    direct = ways[0]
+    for way in ways:
+        if way.name not in _SAID.values():
+            continue
+        median = statistics.median(way.alone_ms)
+        share = statistics.median(way.rates) / statistics.median(direct.rates)
+        yield Target(
+            f"{place}, {way.name}: median under {MOST_MEDIAN_MS:.0f} ms",
+            f"{median:.1f} ms",
+            median < MOST_MEDIAN_MS,
+        )
+        yield Target(
+            f"{place}, {way.name}: at least {LEAST_SHARE:.0%} of the direct rate",
+            f"{share:.0%}",
+            share >= LEAST_SHARE,
+        )

@@ -23,7 +23,7 @@ METHOD = (
     f"{sign_in_pages.STYLE_BYTES // 1024} kB, 1 discovery document, in turn; {CONNECTIONS} connections, "
     f"{ROUNDS} interleaved rounds of {SECONDS} s, one worker. The printed configuration checks every answer, "
     "puts the link in, remembers every request that could become a sign-in, and writes a log line per "
-    "request; the other writes none. Then one covered person signs in "
+    "request; of the others one writes nginx's usual line. Then one covered person signs in "
     f"{SIGN_INS} times in a session that was decided, and the gateway's own count of requests is read before "
     "and after."
 )
@@ -51,12 +51,13 @@ def run(folder: Path) -> Result:
             )
         )
         plain = stack.enter_context(others.nginx(folder / "nginx", upstream.port))
+        logging = stack.enter_context(others.nginx(folder / "logging", upstream.port, log=True))
         ours = stack.enter_context(_printed(folder / "printed", behind, edge, environment))
-        for each in (plain, ours):
+        for each in (plain, logging, ours):
             _check(each, has_link=each is ours)
         before = behind.counted()
         measured = compare(
-            [Variant(plain), Variant(ours, also_counted=[behind.service])],
+            [Variant(plain), Variant(logging), Variant(ours, also_counted=[behind.service])],
             _mix(),
             connections=CONNECTIONS,
             seconds=SECONDS,
@@ -135,7 +136,7 @@ def _asked_again(folder: Path) -> int:
 
 
 def _result(measured: list[Measured], reached: int, asked_again: int) -> Result:
-    plain, ours = measured
+    plain, _, ours = measured
     ratio = ours.median("cpu_us") / plain.median("cpu_us")
     return Result(
         title="A native data plane: the same mix through the printed nginx configuration",

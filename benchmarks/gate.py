@@ -1,4 +1,4 @@
-"""What the gate asks of the store at every sign-in, with a million people in SQLite."""
+"""What the gate asks of the store at every sign-in, with ten million people in SQLite."""
 
 from pathlib import Path
 
@@ -20,5 +20,5 @@ def run(folder: Path) -> Result:
         ),
         columns=("", "CPU p50 µs", "CPU p99 µs", "mean µs"),
         rows=[("look-up", f"{found.p50:.1f}", f"{found.p99:.1f}", f"{found.mean:.1f}")],
-        targets=[Target(f"p50 at most {MOST_US} µs", f"{found.p50:.1f} µs", found.p50 <= MOST_US)],
+        targets=[Target(f"p99 at most {MOST_US} µs", f"{found.p99:.1f} µs", found.p99 <= MOST_US)],
     )

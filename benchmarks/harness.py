@@ -149,6 +149,8 @@ class Variant:
     """Whose CPU time is added."""
     cookie: str = field(default="", repr=False)
     """Sent with every request."""
+    paths: Sequence[str] = ()
+    """What it is asked for, where that is not what all are asked for."""
     before: Callable[[], object] = lambda: None
     """Called before each load; what it returns goes to `after`."""
     after: Callable[[object, Load, int], None] = lambda *_: None
@@ -170,10 +172,12 @@ def compare(
     """
     results = {variant.service.name: Measured(variant.service.name) for variant in variants}
     for variant in variants:
-        load(variant.service.port, paths, connections=connections, seconds=1, cookie=variant.cookie)
+        asked = variant.paths or paths
+        load(variant.service.port, asked, connections=connections, seconds=1, cookie=variant.cookie)
     for turn in range(rounds):
         for variant in variants if turn % 2 == 0 else reversed(variants):
-            _measure(variant, results[variant.service.name], paths, connections, seconds)
+            asked = variant.paths or paths
+            _measure(variant, results[variant.service.name], asked, connections, seconds)
     return list(results.values())
 
 

@@ -29,6 +29,8 @@ def run(folder: Path) -> Result:
     folder.mkdir(parents=True)
     database = Database(f"sqlite:///{folder}/gate.db", Vault([secrets.token_bytes(32)]))
     database.upgrade()
+    # Filling wants the file for itself.
+    database.dispose()
     fill(folder / "gate.db", PEOPLE)
     quiet, full, hashed = [], [], []
     for _round in range(ROUNDS):

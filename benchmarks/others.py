@@ -18,7 +18,7 @@ pid {folder}/pid;
 error_log {folder}/error.log;
 events {{ worker_connections 4096; }}
 http {{
-  access_log off;
+  access_log {log};
   keepalive_requests 100000000;
   keepalive_timeout 600s;
   tcp_nodelay on;
@@ -62,15 +62,17 @@ ProxyPreserveHost On
 
 
 @contextlib.contextmanager
-def nginx(folder: Path, upstream: int) -> Iterator[Service]:
-    """`proxy_pass` with keep-alive, no log."""
+def nginx(folder: Path, upstream: int, *, log: bool = False) -> Iterator[Service]:
+    """`proxy_pass` with keep-alive, without a log or with the one that is usual."""
     folder.mkdir()
     port = free_port()
     configuration = folder / "nginx.conf"
     user = "user root;" if os.geteuid() == 0 else ""
-    configuration.write_text(NGINX.format(user=user, folder=folder, port=port, upstream=upstream))
+    lines = f"{folder}/access.log combined buffer=64k flush=1s" if log else "off"
+    configuration.write_text(NGINX.format(user=user, folder=folder, port=port, upstream=upstream, log=lines))
     command = ["nginx", "-p", folder, "-e", folder / "error.log", "-c", configuration]
-    with _tested("nginx proxy_pass", command, port, folder) as running:
+    name = "nginx proxy_pass, with its log" if log else "nginx proxy_pass"
+    with _tested(name, command, port, folder) as running:
         yield running
 
 

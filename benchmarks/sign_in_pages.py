@@ -20,6 +20,10 @@ TOKEN = f"{REALM}/protocol/openid-connect/token"
 STYLES = "/resources/abc12/login/keycloak.v2/css/styles.css"
 MORE_STYLES = "/resources/abc12/common/keycloak/vendor/patternfly.css"
 MARK = b"kc-form-login"
+CALLBACK = "https://application.example.org/callback"
+SESSION = "2c1f5f0e-8d6b-4a50-9d0c-3f4b1f0e8a77"
+SIGNED_IN = f"{CALLBACK}?state=pQ7YtL2m9cXzR4vB&session_state={SESSION}&code=0f0b1d77.{SESSION}.8bd12f0d"
+"""Where a browser with a session is sent at once."""
 PAGE_BYTES = 6 * 1024
 STYLE_BYTES = 40 * 1024
 
@@ -30,7 +34,7 @@ def authorization_path() -> str:
         "client_id": "application",
         "response_type": "code",
         "scope": "openid profile email",
-        "redirect_uri": "https://application.example.org/callback",
+        "redirect_uri": CALLBACK,
         "state": "pQ7YtL2m9cXzR4vB",
         "nonce": "k3J8sW1nE6dF0aHu",
         "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
@@ -95,6 +99,7 @@ http {{
     root {folder}/www;
     location = {authorization} {{
       if ($arg_prompt = none) {{ return 302 "{callback}?error=login_required&state=$arg_state"; }}
+      if ($cookie_KEYCLOAK_IDENTITY) {{ return 302 "{signed_in}"; }}
       rewrite ^ /page.html last;
     }}
     location = /page.html {{
@@ -176,6 +181,7 @@ def upstream(folder: Path, public: str) -> Iterator[Service]:
             token=TOKEN,
             realm=REALM,
             callback=f"{public}/sparekey/oidc/callback",
+            signed_in=SIGNED_IN,
             discovery=discovery(public),
         )
     )

@@ -17,7 +17,7 @@ from flows.authenticators.email_address import lookups
 from gateway.providers import open_provider
 from gateway.settings import Settings, load
 from gateway.stores import open_database
-from idp_plugin.demo.provider import SESSION_COOKIE
+from idp_plugin.demo.provider import SESSION_COOKIE, SESSIONS_PATH
 from idp_plugin.demo.servers import GATEWAY_CLIENT
 from store.expiring import Expiring
 from store.valkey import running_in
@@ -38,6 +38,7 @@ client_id = "{client}"
 client_secret = "{secret}"
 scope = "openid profile email groups"
 session_cookies = ["{session_cookie}"]
+sessions_path = "{sessions_path}"
 
 [[directories]]
 {directory}
@@ -161,6 +162,7 @@ def _settings_file(folder: Path, at: Address, operations: int) -> Path:
             client=GATEWAY_CLIENT,
             secret=around["secret"],
             session_cookie=SESSION_COOKIE,
+            sessions_path=SESSIONS_PATH,
             directory=directory,
             mail=around["mail"],
             folder=folder,

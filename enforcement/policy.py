@@ -149,6 +149,11 @@ class Rule(Part):
             raise ValueError("lists a kind twice")
         return value if info.field_name != "kinds" else _not_empty(value)
 
+    @field_validator("name")
+    @classmethod
+    def _is_shown(cls, value: str) -> str:
+        return _one_line(value)
+
     @field_validator("weights")
     @classmethod
     def _weigh(cls, value: dict[Kind, int]) -> dict[Kind, int]:
@@ -283,13 +288,24 @@ class Policy(Part):
     """Given by the store; 0 before it is stored."""
     maintenance: Maintenance | None = None
     """A time in which nobody is interrupted."""
+    opened: tuple[str, ...] = ()
+    """Groups and roles that the settings open to recovery, spelled as there: one door, two keys (S23)."""
     rules: tuple[Rule, ...]
     """The first that matches decides; a sign-in that none matches is let go."""
+
+    @field_validator("opened")
+    @classmethod
+    def _are_shown(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(_one_line, value))
 
     @field_validator("rules")
     @classmethod
     def _some(cls, value: tuple[Rule, ...]) -> tuple[Rule, ...]:
         return _not_empty(value)
+
+    def opens(self, power: str) -> bool:
+        """Tell whether a group or role that the settings open is opened by this version too."""
+        return power.casefold() in {each.casefold() for each in self.opened}
 
     def rule_for(self, situation: Situation) -> Rule | None:
         """Return the rule for a sign-in or, where little is said, for a person; None where nothing is asked.
@@ -385,6 +401,14 @@ class Policy(Part):
     def document(self) -> dict[str, Any]:
         """Return the document as stored: what JSON can hold, every field stated, without its version."""
         return self.model_dump(mode="json", by_alias=True, exclude={"version"})
+
+
+def _one_line(value: str) -> str:
+    # Security: whoever approves a version reads this in a terminal and in a mail, where control characters
+    # could write over the rest (S23). Two that join letters are letters of some scripts.
+    if not value.replace("\u200c", "").replace("\u200d", "").isprintable():
+        raise ValueError("holds a line end or another character that is not shown")
+    return value
 
 
 def _not_empty(value: _Items) -> _Items:

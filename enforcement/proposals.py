@@ -169,7 +169,7 @@ def _record_proposed(
     detail: Detail = {
         "number": proposal.number,
         "author": proposal.author or "file",
-        "weaker": " ".join(sorted({each.what for each in weaker})),
+        "weaker": " ".join(sorted({each.told for each in weaker})),
     }
     transaction.audit.record(AuditAction.POLICY_PROPOSED, now=now, detail=detail)
 

@@ -16,6 +16,7 @@ from enforcement.policy import Maintenance, Policy, Postpone, Purpose, Rule
 from enforcement.proof import NEVER_FIRST, ProofRule
 from enforcement.who import Condition, Who
 
+OPENED = "opened"
 PURPOSES: tuple[Purpose, ...] = ("reset", "unlock", "change")
 _NARROWING: tuple[Condition, ...] = ("ring", "clients", "networks", "protocols", "times")
 
@@ -27,9 +28,14 @@ class Weakening:
     before: str
     """Name of the rule that decides now; empty where none does."""
     after: str
-    """Name of the rule that would decide; empty where none would."""
+    """Name of the rule that would decide; empty where none would. For `opened`, the group or role."""
     what: str
-    """Name of the rule's field, a purpose, or `maintenance`."""
+    """Name of the rule's field, a purpose, `maintenance` or `opened`."""
+
+    @property
+    def told(self) -> str:
+        """What, and of opened power which."""
+        return f"{self.what} ({self.after})" if self.what == OPENED else self.what
 
 
 def weakenings(before: Policy, after: Policy) -> tuple[Weakening, ...]:
@@ -41,6 +47,7 @@ def weakenings(before: Policy, after: Policy) -> tuple[Weakening, ...]:
     }
     if _is_longer(before.maintenance, after.maintenance):
         found.add(Weakening("", "", "maintenance"))
+    found |= {Weakening("", power, OPENED) for power in after.opened if not before.opens(power)}
     return tuple(sorted(found))
 
 

@@ -55,6 +55,7 @@ class Recovery:
     devices: KnownDevices
     moves: Moves
     eligibility: Eligibility
+    late_writes: LateWrites
 
 
 def assemble(ground: Ground) -> Recovery:
@@ -81,6 +82,7 @@ def assemble(ground: Ground) -> Recovery:
         made.devices,
         made.moves,
         made.eligibility,
+        made.late_writes,
     )
 
 
@@ -180,6 +182,7 @@ class _Made:
             kinds=self.kinds,
             privileged_groups=self._ground.privileged_groups,
             opened_groups=self._ground.opened_groups,
+            opened_in_directories=self._ground.opened_in_directories,
         )
 
     @cached_property

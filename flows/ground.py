@@ -54,7 +54,9 @@ class Ground:
     privileged_groups: frozenset[str] = frozenset()
     """Groups and roles that make privileged, besides what the directory knows (S18)."""
     opened_groups: frozenset[str] = frozenset()
-    """Those of them that an operator opened to the stronger rule."""
+    """Those of them that the settings open to the stronger rule."""
+    opened_in_directories: frozenset[str] = frozenset()
+    """What the settings open in any directory."""
     groups: RoleGroups = RoleGroups()  # noqa: RUF009 - frozen
     """Who has which role here."""
     contact: ContactSettings = ContactSettings()  # noqa: RUF009 - frozen

@@ -9,9 +9,10 @@ from flows.notices.recovery_code_jobs import USED, RecoveryCodeJobs
 from flows.recovery.journey import DELIVER, RESOLVE
 from flows.recovery.late_writes import JOB as LATE_WRITE
 from flows.recovery.late_writes import LateWrites
-from flows.recovery.password_write import END_SESSIONS, PasswordWrite
+from flows.recovery.password_write import PasswordWrite
 from flows.recovery.reset_jobs import ResetJobs
 from flows.recovery.unlock import END_LOCK, Unlocking
+from flows.session_jobs import END_SESSIONS
 from idp_plugin.base import Subject
 from store.jobs import Jobs
 

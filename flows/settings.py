@@ -1,5 +1,6 @@
 """Settings of messages and limits."""
 
+import re
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -11,6 +12,8 @@ from flows.authenticators.question_topics import TOPICS
 from flows.messaging.budget_settings import BudgetsSettings
 from flows.messaging.carrier_settings import SmsSettings, VoiceSettings
 from store.settings import Section
+
+_BOUNCES = re.compile(r"[A-Za-z0-9._-]{1,31}@[A-Za-z0-9.-]{1,253}")
 
 
 class MailSettings(Section):
@@ -30,10 +33,22 @@ class MailSettings(Section):
     """For authentication, if any."""
     sender: str = "account-recovery@localhost"
     """The From address."""
+    bounces: str = ""
+    """Where mail comes back to that was taken and could not be delivered, like `bounces@example.org`: each
+    message leaves from `bounces+…@example.org`, and what arrives there belongs to `sparekey mail bounced`.
+    Nothing is known of such mail when empty."""
     organisation: str = "Your organisation"
     """The name that messages and pages speak of."""
     seconds: float = Field(default=20, gt=0, le=120)
     """How long one delivery may take."""
+
+    @field_validator("bounces")
+    @classmethod
+    def _takes_tokens(cls, value: str) -> str:
+        # Spec: RFC 5321 4.5.3.1.1: 64 letters before the @, of which a token takes 33.
+        if value and not _BOUNCES.fullmatch(value):
+            raise ValueError("must be an address without `+`, with 31 letters at most before the @")
+        return value
 
 
 class MessagesSettings(Section):

@@ -13,11 +13,11 @@ class AllSessions:
         self._provider = provider
         self._clock = clock
 
-    def end_all(self, subject: Subject) -> int:
+    def end_all(self, subject: Subject) -> int | None:
         """End every session; one failing part keeps nobody from asking the other.
 
         Returns:
-            How many remain at the identity provider.
+            How many remain at the identity provider; None where it offers no way to end them.
         """
         try:
             # Security: whoever signed in to our pages with the old password would go on changing things.

@@ -18,11 +18,17 @@ DIRECT_GRANTS = (
     "clients that take passwords at the token endpoint: {count} ({names}). Sparekey asks about those that "
     "come through it; switch off what is not needed"
 )
+SESSIONS_GO_ON = (
+    "a reset ends none of the identity provider's: whoever is signed in there stays, also with a password "
+    "that is not good any more, until the session ends by itself. Name `idp.sessions_path` if it has one"
+)
 OTHER_REALMS = "people of other realms, administrators in the realm master among them, are not asked about"
 
 
 def back_doors(settings: Settings) -> Iterator[tuple[str, str]]:
     """Yield each way round as a part and what to know of it; what cannot be found out is yielded too."""
+    if not settings.idp.ends_sessions:
+        yield "sessions", SESSIONS_GO_ON
     provider = OidcProvider(settings.idp, public=settings.gateway.public)
     try:
         yield from _routes(provider)

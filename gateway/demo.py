@@ -17,7 +17,7 @@ from gateway.services import Services
 from gateway.settings import Settings, from_mapping
 from idp_plugin.demo import servers
 from idp_plugin.demo.people import PEOPLE, DemoPerson
-from idp_plugin.demo.provider import SESSION_COOKIE
+from idp_plugin.demo.provider import SESSION_COOKIE, SESSIONS_PATH
 from idp_plugin.demo.servers import GATEWAY_CLIENT, RunningDemo
 
 HOST = "127.0.0.1"
@@ -105,6 +105,7 @@ def _settings(port: int, folder: Path, around: RunningDemo) -> Settings:
                 "client_secret": around.client_secret,
                 "scope": "openid profile email groups",
                 "session_cookies": [SESSION_COOKIE],
+                "sessions_path": SESSIONS_PATH,
             },
             "directories": [around.directory.model_dump()],
             "database": {"url": f"sqlite:///{folder / 'sparekey.db'}"},

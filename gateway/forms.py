@@ -9,8 +9,10 @@ from typing import ClassVar
 from flask_babel import lazy_gettext as _
 from flask_babel.speaklater import LazyString
 from flask_wtf import FlaskForm
+from markupsafe import Markup
 from wtforms import Field, HiddenField, PasswordField, RadioField, StringField
 from wtforms.validators import DataRequired, InputRequired, Length, ValidationError
+from wtforms.widgets import HiddenInput
 
 from flows.authenticators import phone_number, recovery_codes
 from flows.authenticators.passkey import LONGEST_NAME
@@ -19,6 +21,7 @@ from flows.errors import CodeExpired, Refused, WrongCode
 IDENTIFIER_LENGTH = 256
 PASSWORD_LENGTH = 1024
 ADDRESS_LENGTH = 254
+_HIDDEN = Markup('<input id="%s" name="%s" type="hidden" value="%s">')
 _EXAMPLE = "K7QM4-W2XP9-DT3AB"
 
 
@@ -36,6 +39,15 @@ def digits_only(value: str | None) -> str:
 
 class Form(FlaskForm):  # type: ignore[misc]  # the library has no types
     """Every form of ours."""
+
+    class Meta(FlaskForm.Meta):  # type: ignore[misc]  # the library has no types
+        """How its fields are written."""
+
+        def render_field(self, field: Field, render_kw: Mapping[str, object]) -> Markup:
+            """Write a hidden field as it is: every page has one, and the general way is long."""
+            if render_kw or field.flags.required or not isinstance(field.widget, HiddenInput):
+                return Markup(super().render_field(field, render_kw))  # noqa: S704 - written by WTForms
+            return _HIDDEN % (field.id, field.name, field._value())  # noqa: SLF001 - as WTForms does
 
 
 class NoControlCharacters:
@@ -120,13 +132,16 @@ class CodeForm(Form):
 
 
 class Complete:
-    """Refuses what cannot be a recovery code at all, before it counts as a wrong answer."""
+    """Refuses what cannot be a code of this shape at all, before it counts as a wrong answer."""
+
+    def __init__(self, sentence: LazyString) -> None:
+        self._sentence = sentence
 
     def __call__(self, form: Form, field: Field) -> None:
         """Raise with a sentence unless it has a code's length and letters."""
         del form
         if not recovery_codes.is_complete(field.data or ""):
-            raise ValidationError(_("Enter the whole recovery code, like %(example)s", example=_EXAMPLE))
+            raise ValidationError(self._sentence)
 
 
 class RecoveryCodeForm(CodeForm):
@@ -135,7 +150,10 @@ class RecoveryCodeForm(CodeForm):
     code = StringField(
         _("Recovery code"),
         filters=[without_marks],
-        validators=[DataRequired(_("Enter one of your recovery codes")), Complete()],
+        validators=[
+            DataRequired(_("Enter one of your recovery codes")),
+            Complete(_("Enter the whole recovery code, like %(example)s", example=_EXAMPLE)),
+        ],
     )
     refusals: ClassVar[Mapping[type[Refused], LazyString]] = {
         CodeExpired: _("This code was used before. Take another one from your list"),
@@ -148,7 +166,10 @@ class HandedOutCodeForm(RecoveryCodeForm):
     code = StringField(
         _("Code"),
         filters=[without_marks],
-        validators=[DataRequired(_("Enter the code that your helpdesk gave you")), Complete()],
+        validators=[
+            DataRequired(_("Enter the code that your helpdesk gave you")),
+            Complete(_("Enter the whole code of your helpdesk, like %(example)s", example=_EXAMPLE)),
+        ],
     )
     refusals: ClassVar[Mapping[type[Refused], LazyString]] = {
         CodeExpired: _("This code was used before. Ask your helpdesk for a new one"),

@@ -1,6 +1,7 @@
 """Which language a page speaks: the address first, then the person's choice, then the browser."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlencode
 
 from babel.support import Translations
@@ -41,6 +42,7 @@ def register_languages(app: Flask) -> None:
     babel.domain_instance = _Catalogs()
     for language in LANGUAGES:
         catalog(language)
+    app.jinja_env.install_gettext_callables(_said, _said_of_many, newstyle=True)  # type: ignore[attr-defined]
     app.after_request(_remember)
     app.jinja_env.globals["language"] = _language
     app.jinja_env.globals["direction"] = _direction
@@ -59,7 +61,12 @@ def language_links() -> tuple[LanguageLink, ...]:
     """
     if request.method not in {"GET", "HEAD"} or not request.query_string.isascii():
         return ()
-    kept = [(name, value) for name, value in request.args.items(multi=True) if name not in ASKED_BY]
+    kept = tuple((name, value) for name, value in request.args.items(multi=True) if name not in ASKED_BY)
+    return _links(kept)
+
+
+@lru_cache(maxsize=64)
+def _links(kept: tuple[tuple[str, str], ...]) -> tuple[LanguageLink, ...]:
     return tuple(
         LanguageLink(language, name, f"?{urlencode([*kept, (CHOSEN_BY, language)])}")
         for language, name in LANGUAGES.items()
@@ -93,11 +100,20 @@ def _remember(response: Response) -> Response:
     return response
 
 
+def _said(sentence: str) -> str:
+    return catalog(_language()).ugettext(sentence)
+
+
+def _said_of_many(one: str, many: str, number: int) -> str:
+    return catalog(_language()).ungettext(one, many, number)
+
+
 def _language() -> str:
     # Every sentence of a page asks.
-    if "language" not in g:
-        g.language = str(get_locale() or SOURCE).replace("_", "-")
-    return str(g.language)
+    found: str | None = g.get("language")
+    if found is None:
+        found = g.language = str(get_locale() or SOURCE).replace("_", "-")
+    return found
 
 
 def _direction() -> str:

@@ -18,7 +18,7 @@ def tell_of(waiting: Waiting, jobs: Jobs, now: dt.datetime) -> None:
     facts = {
         "number": str(waiting.number),
         "author": waiting.author,
-        "weaker": ", ".join(sorted({each.what for each in waiting.weaker})),
+        "weaker": ", ".join(sorted({each.told for each in waiting.weaker})),
     }
     alarm_everybody(jobs, Event.POLICY_WEAKER, now=now, facts=facts)
 

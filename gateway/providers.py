@@ -15,8 +15,9 @@ from idp_plugin.keycloak.federations import federations_of
 from idp_plugin.keycloak.password_write import KeycloakPasswords
 from idp_plugin.keycloak.sessions import KeycloakSessions
 from idp_plugin.ldap.adapters import open_adapter
+from idp_plugin.lemonldap_sessions import LemonldapSessions
 from idp_plugin.oidc_provider import OidcProvider
-from idp_plugin.oidc_sessions import OidcSessions
+from idp_plugin.oidc_sessions import OidcSessions, SessionsGoOn
 from idp_plugin.password_owners import PasswordOwners
 from idp_plugin.targets import Target, TargetDirectory, Targets
 
@@ -48,12 +49,18 @@ def open_provider(settings: Settings, writeback: Writeback | None = None) -> Pro
     places = _places(settings, writeback)
     if settings.idp.kind != "keycloak":
         home = settings.directories[0].name
-        return Provider(oidc, places[home], _writer(settings, places), OidcSessions(oidc), None, oidc.close)
+        return Provider(oidc, places[home], _writer(settings, places), _sessions(oidc), None, oidc.close)
     admin = KeycloakAdmin(settings.idp)
     directory = KeycloakDirectory(admin, federations=federations_of(settings.directories))
     owners = PasswordOwners(_owners(settings, places, KeycloakPasswords(admin)))
     people = FederatedPeople(directory, places)
     return Provider(oidc, people, owners, KeycloakSessions(admin), directory, oidc.close)
+
+
+def _sessions(oidc: OidcProvider) -> IdpSessions:
+    if not oidc.settings.ends_sessions:
+        return SessionsGoOn()
+    return LemonldapSessions(oidc) if oidc.settings.kind == "lemonldap" else OidcSessions(oidc)
 
 
 def _owners(

@@ -69,6 +69,7 @@ def build_recovery(
         languages=translate_for,
         privileged_groups=frozenset((*roles.administrator, *roles.user_administrator, *roles.helpdesk)),
         opened_groups=frozenset(roles.opened),
+        opened_in_directories=frozenset(settings.opened_in_directories),
         groups=RoleGroups(
             helpdesk=roles.helpdesk,
             user_administrator=roles.user_administrator,
@@ -78,4 +79,4 @@ def build_recovery(
         lost_waits=dt.timedelta(0) if settings.demo.outbox else LOST_WAITS,
     )
     recovery = assemble(ground)
-    return recovery, assemble_help(ground, recovery.eligibility)
+    return recovery, assemble_help(ground, recovery.eligibility, recovery.late_writes)

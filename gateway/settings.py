@@ -151,8 +151,9 @@ class RolesSettings(Section):
     """May help one person at a time."""
     opened: tuple[str, ...] = ()
     """Those of these groups and roles whose people may recover their own password after all, by the stronger
-    rule that is fixed for them: two proofs at least, no security questions, nothing handed out. Groups of a
-    directory and roles of the identity provider are opened where they are named."""
+    rule that is fixed for them: two proofs at least, no security questions, nothing handed out. The policy
+    has to name them too (`opened`), which takes a second person. Groups of a directory are opened where they
+    are named."""
 
 
 class DemoSettings(Section):
@@ -209,6 +210,11 @@ class Settings(BaseSettings):
     """Who may do what."""
     demo: DemoSettings = DemoSettings()
     """The embedded demo."""
+
+    @property
+    def opened_in_directories(self) -> tuple[str, ...]:
+        """Groups of directories whose members may recover, once the policy opens them too."""
+        return tuple(group for directory in self.directories for group in directory.opened_groups)
 
     @model_validator(mode="after")
     def _fit_together(self) -> "Settings":

@@ -257,7 +257,7 @@ def _signed_in(claims: Mapping[str, Any], issuer: str, next_path: str) -> Signed
         username=_text(claims, "preferred_username"),
         display_name=_text(claims, "name"),
         # Security: applications know people by their address; somebody typed an unverified one.
-        email="" if claims.get("email_verified") is False else _text(claims, "email"),
+        email="" if _is_denied(claims.get("email_verified")) else _text(claims, "email"),
         groups=groups or frozenset(),
         roles=roles or frozenset(),
         unstated=frozenset(name for name, stated in (("groups", groups), ("roles", roles)) if stated is None),
@@ -273,6 +273,11 @@ def _text(claims: Mapping[str, Any], name: str) -> str:
 
 def _texts(value: Any) -> list[str]:
     return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+
+
+def _is_denied(stated: Any) -> bool:
+    # Some providers write truth values as words.
+    return str(stated).lower() in {"false", "0"}
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -129,6 +129,16 @@ class SignIn:
     """Where the browser is, in text; empty where unknown."""
 
 
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """What takes a sign-in up again whose request cannot be sent twice, from the provider's own memory."""
+
+    target: str = field(repr=False)
+    """Path and query at the provider."""
+    set_cookie: str = field(repr=False)
+    """Value of a `Set-Cookie` field: what the provider asked the browser to forget with its answer."""
+
+
 class SignInRecogniser(Protocol):
     """Tells whether a response signs somebody in, and whom. Blocking; called in a worker thread."""
 
@@ -149,6 +159,9 @@ class SignInRecogniser(Protocol):
             Unrecognised: The response fits no verified session; never release on it (S10).
             IdpUnavailable: Infrastructure fault.
         """
+
+    def resumption(self, exchange: Exchange) -> Resumption | None:
+        """Return how the sign-in that was answered is taken up again; None where the provider cannot."""
 
     def self_check(self) -> None:
         """Make one `prompt=none` request without a session; expect `login_required`.
@@ -332,12 +345,25 @@ class SessionEnder(Protocol):
         """
 
 
+@runtime_checkable
+class SelfChecking(Protocol):
+    """A part that can find out whether it is set up as the other side wants it. Blocking."""
+
+    def self_check(self) -> None:
+        """Ask something that changes nothing.
+
+        Raises:
+            IdpMisconfigured: It is not; an operator must act.
+            IdpUnavailable: Not reached.
+        """
+
+
 class IdpSessions(Protocol):
     """Ends the person's sessions at the identity provider. Blocking."""
 
-    def end_all(self, subject: Subject) -> int:
+    def end_all(self, subject: Subject) -> int | None:
         """End every session, offline ones too, then read back.
 
         Returns:
-            How many remain; 0 is the promise kept.
+            How many remain; 0 is the promise kept. None where this provider offers no way: they go on.
         """

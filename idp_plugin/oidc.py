@@ -85,6 +85,10 @@ class OidcRecogniser:
             raise Unrecognised("no_session_cookie")
         return self._known.settle(self._check.ask(cookies))
 
+    def resumption(self, exchange: Exchange) -> None:
+        """Return nothing: no other provider than Keycloak is known to keep requests that are spent."""
+        del exchange
+
     def forget(self, session_id: str) -> None:
         """Forget a session that has ended."""
         self._known.forget(self._provider.settings.issuer, session_id)

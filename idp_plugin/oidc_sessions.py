@@ -1,14 +1,22 @@
-"""Ends sessions at a provider with an address for that, such as the demo's."""
+"""Ends sessions at a provider with an address for that, such as the demo's; and at one without."""
 
 from idp_plugin.base import Subject
 from idp_plugin.errors import IdpMisconfigured, IdpUnavailable
 from idp_plugin.oidc_provider import OidcProvider
 
-PATH = "/admin/sessions/end"
+NOBODY = "sparekey-check-nobody"
+
+
+class SessionsGoOn:
+    """`base.IdpSessions` of a provider that offers no way to end somebody's sessions."""
+
+    def end_all(self, subject: Subject) -> None:
+        """End none."""
+        del subject
 
 
 class OidcSessions:
-    """`base.IdpSessions` by one form post, authenticated as the gateway's client."""
+    """`base.IdpSessions` by one form post to `IdpSettings.sessions_path`, as the gateway's client."""
 
     def __init__(self, provider: OidcProvider) -> None:
         self._provider = provider
@@ -23,7 +31,7 @@ class OidcSessions:
         provider = self._provider
         response = provider.request(
             "POST",
-            provider.address + PATH,
+            provider.address + provider.settings.sessions_path,
             data={"subject": subject.id},
             auth=(provider.settings.client_id, provider.secret),
         )
@@ -33,3 +41,7 @@ class OidcSessions:
             return int(response.json()["remaining"])
         except (ValueError, KeyError, TypeError) as error:
             raise IdpUnavailable(provider.address) from error
+
+    def self_check(self) -> None:
+        """End the sessions of nobody; see `base.SelfChecking`."""
+        self.end_all(Subject(self._provider.settings.issuer, NOBODY))

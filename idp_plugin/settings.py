@@ -52,6 +52,32 @@ class IdpSettings(Section):
     cas_paths: tuple[str, ...] = ()
     """Paths at which sign-ins by CAS begin, for example `/cas/login`. Keycloak and LemonLDAP::NG need none
     here."""
+    sessions_path: str = ""
+    """Where below `address` a person's sessions are ended after a reset. Empty: nowhere, then they go on
+    until they end by themselves, and pages and `sparekey check` say so; Keycloak needs none here. With
+    `lemonldap`, the portal's REST session server, `/sessions`. With `oidc`, what takes a form with
+    `subject`, from our client by HTTP Basic, ends every session and answers `{"remaining": 0}`."""
+    sessions_key: SecretStr = SecretStr("")
+    """`lemonldap` only: the portal's own `key`, without which its session server finds nobody's sessions. It
+    opens whatever the portal encrypts."""
+    sessions_attribute: str = "uid"
+    """`lemonldap` only: which attribute of a session is the person's `sub`: what the portal's option
+    `oidcRPMetaDataOptionsUserIDAttr` of our client says, else its `whatToTrace`."""
+
+    @property
+    def ends_sessions(self) -> bool:
+        """Whether a person's sessions can be ended there."""
+        return self.kind == "keycloak" or bool(self.sessions_path)
+
+    @model_validator(mode="after")
+    def _sessions_are_reached(self) -> "IdpSettings":
+        if self.sessions_path and not self.sessions_path.startswith("/"):
+            raise ValueError("sessions_path: begins with a slash")
+        if self.kind == "lemonldap" and bool(self.sessions_path) != bool(
+            self.sessions_key.get_secret_value()
+        ):
+            raise ValueError("sessions_path and sessions_key: LemonLDAP::NG needs both, or neither")
+        return self
 
 
 def is_confidential(address: str) -> bool:
@@ -158,7 +184,8 @@ class DirectorySettings(Section):
     groups that come powerful with Windows count by themselves."""
     opened_groups: tuple[str, ...] = ()
     """Those of `protected_groups` whose members may recover their own password after all, by the stronger
-    rule that is fixed for them. Whoever is in another protected group as well stays closed."""
+    rule that is fixed for them, once the policy names all of them too (`opened`), which takes a second
+    person. Whoever is in another protected group as well stays closed."""
     old_password_minutes: float = Field(default=60, ge=0, le=1440)
     """Active Directory only: how long the password before a reset still opens some doors, 60 minutes unless
     the domain's `OldPasswordAllowedPeriod` says otherwise. Sessions are ended again after that time."""

@@ -90,14 +90,18 @@ class Targets:
     def change_password(self, account: Subject, old: str, new: str) -> tuple[TargetResult, ...]:
         """Change at home, which proves the old password, then set it elsewhere."""
         parts = self._parts(account)
-        home_first = sorted(parts, key=lambda part: part.target.name != self._home)
+        # Security: the old password is proved at home, whether or not a reset could do without home.
+        home = [
+            replace(part, target=replace(part.target, required=True)) for part in parts if self._is_home(part)
+        ]
+        others = [part for part in parts if not self._is_home(part)]
 
         def write(target: Target, its: Subject) -> tuple[TargetResult, ...]:
             if target.name == self._home:
                 return target.place.change_password(its, old, new)
             return target.place.set_password(its, new)
 
-        return self._written(home_first, write)
+        return self._written([*home, *others], write)
 
     def unlock(self, account: Subject) -> bool:
         """Clear every lock and tell whether there was one; what is not required may fail."""
@@ -155,6 +159,9 @@ class Targets:
         if person.privileged:
             # Security: what became powerful since is no longer written for (S18).
             raise NotPermitted("privileged")
+
+    def _is_home(self, part: _Part) -> bool:
+        return part.target.name == self._home
 
     def _write(self, account: Subject, write: _Write) -> tuple[TargetResult, ...]:
         return self._written(self._parts(account), write)

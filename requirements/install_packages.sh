@@ -64,8 +64,11 @@ test_packages() {
   need liblasso-perl "for that portal: SAML" perl_module Lasso
   need libxml-simple-perl "for that portal: SAML" perl_module XML::Simple
   need libxml-libxml-perl "for that portal: SAML" perl_module XML::LibXML
+  need redis-server "a Redis of the agents' own, over TLS" program redis-server
   need oathtool "another generator of one-time passwords" program oathtool
   need nodejs "for the text message centre" program node
+  need exim4-daemon-light "the mail server whose mail comes back" program exim4
+  need kannel-extras "another, to count what a load of messages becomes" test -x /usr/lib/kannel/test/drive_smpp
   need npm "to fetch that one's package by its lock file" program npm
   need default-jre-headless "Java, for Keycloak" program java
   need maven "to fetch Keycloak by its coordinates" maven_or_keycloak

@@ -184,8 +184,8 @@ class AuditAction(enum.StrEnum):
     MESSAGE_DELIVERED = "messages:receipt:delivered"
     """A provider's receipt says that the phone has a text message, or that a call was answered."""
     MESSAGE_UNDELIVERED = "messages:receipt:failed"
-    """A provider's receipt says that a text message or call never arrives; a reason to ask for the number
-    anew."""
+    """A provider's receipt, or a mail server's report, says that a message never arrives; a reason to ask for
+    the number or address anew."""
     MESSAGES_SPIKED = "messages:rate:spiked"
     """Far more messages leave by one channel than usual; the detail says which and how many."""
     MESSAGE_REFUSED = "messages:budget:refused"

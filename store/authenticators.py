@@ -4,8 +4,9 @@ import datetime as dt
 import uuid
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import Row, bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from store.columns import first_of
@@ -13,6 +14,14 @@ from store.models import AuthenticatorRow, PersonRow
 from store.people import People
 from store.policies import Policies
 from store.vault import Vault
+
+# As in `people`: columns, by a query that is built once.
+_COLUMNS = AuthenticatorRow.__table__.c
+_OF_PERSON = (
+    select(*_COLUMNS)
+    .where(_COLUMNS.person_id == bindparam("person_id"))
+    .order_by(_COLUMNS.created_at, _COLUMNS.kind, _COLUMNS.number)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +67,7 @@ class Authenticators:
         Raises:
             SealBroken: A secret is sealed under a key that is not on the ring.
         """
-        rows = self._session.scalars(
-            select(AuthenticatorRow)
-            .where(AuthenticatorRow.person_id == person_id)
-            .order_by(AuthenticatorRow.created_at, AuthenticatorRow.kind, AuthenticatorRow.number)
-            .execution_options(populate_existing=True)
-        )
+        rows = self._session.execute(_OF_PERSON, {"person_id": person_id})
         return tuple(self._opened(row) for row in rows)
 
     def get(self, authenticator_id: str) -> Authenticator | None:
@@ -239,7 +243,7 @@ class Authenticators:
         if owner is not None:
             People(self._session).bump_epoch(owner)
 
-    def _opened(self, row: AuthenticatorRow) -> Authenticator:
+    def _opened(self, row: AuthenticatorRow | Row[Any]) -> Authenticator:
         return Authenticator(
             id=row.id,
             person_id=row.person_id,

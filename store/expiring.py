@@ -13,14 +13,12 @@ from dataclasses import dataclass, field
 from typing import cast
 
 import redis
-from redis.backoff import NoBackoff
 from redis.commands.core import Script
-from redis.retry import Retry
 
 from store.errors import Conflict, SealBroken, StoreMisconfigured, StoreUnavailable
+from store.redis_client import RedisClient
 from store.vault import Vault
 
-_WAIT_SECONDS = 3
 _VERSION_BYTES = 8
 _log = logging.getLogger(__name__)
 
@@ -71,7 +69,7 @@ class Expiring:
             StoreMisconfigured: The server may evict keys under memory pressure (S16).
         """
         self.vault = vault
-        self.client = _client(url)
+        self.client = RedisClient.at(url)
         self._swap = self.script(_SWAP)
         self._append = self.script(_APPEND)
         with unavailable():
@@ -91,7 +89,6 @@ class Expiring:
     def close(self) -> None:
         """Close every connection."""
         self.client.close()
-        self.client.connection_pool.disconnect()
 
     def script(self, source: str) -> Script:
         """Register a Lua script; it is sent once to each server."""
@@ -201,17 +198,6 @@ def unavailable() -> Iterator[None]:
         yield
     except redis.RedisError as error:
         raise StoreUnavailable("expiring") from error
-
-
-def _client(url: str) -> redis.Redis:
-    # Security: a command is never sent twice: after a lost answer, a second `GETDEL` or `SET NX` would lie.
-    return redis.Redis.from_url(
-        url,
-        socket_timeout=_WAIT_SECONDS,
-        socket_connect_timeout=_WAIT_SECONDS,
-        retry=Retry(NoBackoff(), 0),
-        health_check_interval=30,
-    )
 
 
 def _context(kind: str, id: str) -> str:  # noqa: A002

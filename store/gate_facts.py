@@ -8,8 +8,7 @@ import datetime as dt
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from sqlalchemy import Engine
 
@@ -24,22 +23,24 @@ except ImportError:  # the `postgres` extra is not installed
 
 _WAIT_SECONDS = 3
 
-# One row per authenticator (one with no kind where there is none), then one per postponement and doubt.
+# One row per authenticator, one with no kind where there is none. The last column tells whether anything was
+# put off or doubted: few people have such rows, and asking for them at once would cost everybody.
 _STATEMENT = """
 SELECT p.id, p.epoch, p.frozen_at, p.seen_at,
-       a.kind, a.confirmed_at, a.trusted_from, a.suspended_at, a.confirmed_version, NULL, NULL, NULL
+       a.kind, a.confirmed_at, a.trusted_from, a.suspended_at, a.confirmed_version,
+       EXISTS (SELECT 1 FROM postponements l WHERE l.person_id = p.id)
+       OR EXISTS (SELECT 1 FROM doubts d WHERE d.person_id = p.id)
   FROM people p LEFT JOIN authenticators a ON a.person_id = p.id
  WHERE p.source = {0} AND p.subject = {0}
+"""
+_MORE = """
+SELECT at, session, NULL FROM postponements WHERE person_id = {0}
 UNION ALL
-SELECT p.id, p.epoch, p.frozen_at, p.seen_at, NULL, NULL, NULL, NULL, NULL, l.at, l.session, NULL
-  FROM people p JOIN postponements l ON l.person_id = p.id
- WHERE p.source = {0} AND p.subject = {0}
-UNION ALL
-SELECT p.id, p.epoch, p.frozen_at, p.seen_at, NULL, NULL, NULL, NULL, NULL, d.at, NULL, d.why
-  FROM people p JOIN doubts d ON d.person_id = p.id
- WHERE p.source = {0} AND p.subject = {0}
+SELECT at, NULL, why FROM doubts WHERE person_id = {0}
 """
 
+_SQLITE_SETTINGS = "PRAGMA query_only = ON; PRAGMA mmap_size = 2147418112;"
+"""Two gibibytes are all that SQLite maps."""
 _NEVER = Postponements()
 _Row = Sequence[Any]
 _Answer = TypeVar("_Answer")
@@ -88,8 +89,7 @@ class _PerThread(Generic[_Connection]):
             connection.close()
 
 
-@dataclass(frozen=True, slots=True)
-class AuthenticatorFact:
+class AuthenticatorFact(NamedTuple):
     """What the gate knows of one authenticator: everything but its secret."""
 
     kind: str
@@ -99,9 +99,8 @@ class AuthenticatorFact:
     confirmed_version: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class GateFacts:
-    """What the gate knows of one person."""
+class GateFacts(NamedTuple):
+    """What the gate knows of one person; a tuple, because it is made at every sign-in."""
 
     person_id: str
     epoch: int
@@ -134,7 +133,7 @@ def reader_for(engine: Engine) -> GateReader:
 
 
 class _SqliteReader:
-    _statement = _STATEMENT.format("?")
+    _statement, _more = _STATEMENT.format("?"), _MORE.format("?")
 
     def __init__(self, engine: Engine) -> None:
         self._path = engine.url.database or ""
@@ -143,13 +142,14 @@ class _SqliteReader:
     def read(self, source: str, subject: str) -> GateFacts | None:
         try:
             connection = self._connections.get()
-            rows = connection.execute(self._statement, (source, subject) * 3).fetchall()
+            rows = connection.execute(self._statement, (source, subject)).fetchall()
+            more = connection.execute(self._more, rows[0][:1] * 2).fetchall() if _has_more(rows) else ()
         except UnicodeEncodeError:
             return None  # lone surrogates: such a subject was never stored
         except sqlite3.Error as error:
             self._connections.drop()
             raise StoreUnavailable("database") from error
-        return _facts(rows, from_microseconds)
+        return _facts(rows, more, from_microseconds)
 
     def close(self) -> None:
         self._connections.close()
@@ -159,12 +159,12 @@ class _SqliteReader:
         connection = sqlite3.connect(
             self._path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False
         )
-        connection.executescript("PRAGMA query_only = ON; PRAGMA mmap_size = 1073741824;")
+        connection.executescript(_SQLITE_SETTINGS)
         return connection
 
 
 class _PostgresReader:
-    _statement = _STATEMENT.format("%s")
+    _statement, _more = _STATEMENT.format("%s"), _MORE.format("%s")
 
     def __init__(self, engine: Engine) -> None:
         self._arguments, self._options = engine.dialect.create_connect_args(engine.url)
@@ -172,13 +172,13 @@ class _PostgresReader:
 
     def read(self, source: str, subject: str) -> GateFacts | None:
         try:
-            rows = self._once_more(lambda: self._rows(source, subject))
+            rows, more = self._once_more(lambda: self._rows(source, subject))
         except (UnicodeEncodeError, psycopg.DataError):
             return None  # lone surrogates or NUL: such a subject was never stored
         except psycopg.Error as error:
             self._connections.drop()
             raise StoreUnavailable("database") from error
-        return _facts(rows, lambda moment: moment)
+        return _facts(rows, more, lambda moment: moment)
 
     def close(self) -> None:
         self._connections.close()
@@ -191,9 +191,12 @@ class _PostgresReader:
             self._connections.drop()
             return ask()
 
-    def _rows(self, source: str, subject: str) -> list[_Row]:
+    def _rows(self, source: str, subject: str) -> tuple[list[_Row], Sequence[_Row]]:
         connection = self._connections.get()
-        return connection.execute(self._statement, (source, subject) * 3, binary=True).fetchall()
+        rows = connection.execute(self._statement, (source, subject), binary=True).fetchall()
+        if not _has_more(rows):
+            return rows, ()
+        return rows, connection.execute(self._more, (rows[0][0],) * 2, binary=True).fetchall()
 
     def _connect(self) -> "psycopg.Connection[Any]":
         connection = psycopg.connect(
@@ -208,22 +211,31 @@ class _PostgresReader:
         return connection
 
 
-def _facts(rows: Sequence[_Row], moment: Callable[[Any], dt.datetime]) -> GateFacts | None:
+def _has_more(rows: Sequence[_Row]) -> bool:
+    return bool(rows) and bool(rows[0][9])
+
+
+def _facts(
+    rows: Sequence[_Row], more: Sequence[_Row], moment: Callable[[Any], dt.datetime]
+) -> GateFacts | None:
+    """Read the answers to the two statements."""
     if not rows:
         return None
     person_id, epoch, frozen_at, seen_at = rows[0][:4]
     return GateFacts(
-        person_id=person_id,
-        epoch=epoch,
-        frozen=frozen_at is not None,
-        authenticators=tuple(
-            AuthenticatorFact(row[4], moment(row[5]), moment(row[6]), row[7] is not None, row[8])
-            for row in rows
-            if row[4] is not None
+        person_id,
+        epoch,
+        frozen_at is not None,
+        tuple(
+            [
+                AuthenticatorFact(row[4], moment(row[5]), moment(row[6]), row[7] is not None, row[8])
+                for row in rows
+                if row[4] is not None
+            ]
         ),
-        postponements=_postponements([(row[10], moment(row[9])) for row in rows if row[10] is not None]),
-        doubts=tuple(Doubt(row[11], moment(row[9])) for row in rows if row[11] is not None),
-        seen_at=None if seen_at is None else moment(seen_at),
+        _postponements([(session, moment(at)) for at, session, _ in more if session is not None]),
+        tuple([Doubt(why, moment(at)) for at, _, why in more if why is not None]),
+        None if seen_at is None else moment(seen_at),
     )
 
 

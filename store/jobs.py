@@ -20,6 +20,7 @@ from redis.retry import Retry
 
 from store.expiring import unavailable
 from store.job_queue import NAMESPACE, Body, Queue, QuietConsumer, SealedJson
+from store.redis_client import RedisClient
 from store.vault import Vault
 
 _QUEUE = "sparekey"
@@ -51,6 +52,7 @@ class Jobs:
             connection_pool=_pool(url),
             read_timeout=_IDLE_SECONDS,
         )
+        self._queue.storage.conn = RedisClient(connection_pool=self._queue.storage.pool)
         self._functions: dict[str, Callable[[Body], None]] = {}
         self._tasks: dict[str, type[Task]] = {}
         self._consumer: Consumer | None = None
@@ -158,7 +160,7 @@ class Jobs:
         self._stopped.set()
         if consumer is not None:
             consumer.stop(graceful=True)
-        self._queue.storage.pool.disconnect()
+        self._queue.storage.conn.close()
 
     def pending(self) -> int:
         """Return how many jobs wait, delayed ones included."""

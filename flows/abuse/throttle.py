@@ -147,7 +147,7 @@ class Throttle:
         Raises:
             TooManyAttempts: The wrong answers of the window are used up.
         """
-        limits = [self._answers(who, now)]
+        limits = [self._answers(who)]
         if not self._counters.peek(limits, now=now).allowed:
             self._require(limits, now)
 
@@ -160,9 +160,7 @@ class Throttle:
         Raises:
             TooManyAttempts: The wrong answers of the window are used up.
         """
-        limit = self._answers(who, now)
-        self._require([limit], now)
-        return max(limit.most - self._counters.count(limit.key, limit.window, now=now), 0)
+        return self._require([self._answers(who)], now)
 
     def answer_of_person(self, person: str, now: dt.datetime, *, besides: str = "") -> bool:
         """Count one answer silently; False where nothing may prove this person any more today (S5).
@@ -172,9 +170,9 @@ class Throttle:
             now: Aware UTC time.
             besides: All known devices of the person together; empty where it came from none.
         """
-        limits = [self._answers(f"person:{person}", now)]
+        limits = [self._answers(f"person:{person}")]
         if besides:
-            limits.append(self._answers(f"person:{besides}", now, times=_DEVICES))
+            limits.append(self._answers(f"person:{besides}", times=_DEVICES))
         return self._counters.hit(limits, now=now).allowed
 
     def unlock(self, person: str, now: dt.datetime) -> None:
@@ -195,9 +193,10 @@ class Throttle:
 
     def right(self, who: str, person: str, now: dt.datetime, *, besides: str = "") -> None:
         """Give an answer back to whatever it was counted for: it was right."""
-        # The name last: as long as it refuses, nobody whose answer is right is disbelieved in silence.
-        for name in (*([f"person:{besides}"] if besides else []), f"person:{person}", who):
-            self._counters.hit([Limit(f"right:{name}", _UNBOUNDED, self._answers_count)], now=now)
+        # All at once: as long as the name refuses, nobody whose answer is right is disbelieved in silence.
+        names = (*([f"person:{besides}"] if besides else []), f"person:{person}", who)
+        counted = [Limit(f"right:{name}", _UNBOUNDED, self._answers_count) for name in names]
+        self._counters.hit(counted, now=now)
 
     def succeeded(self, names: Collection[str], persons: Collection[str], purpose: str) -> None:
         """Forget attempts, wrong answers and code messages: what the attempt was begun for is done.
@@ -225,12 +224,11 @@ class Throttle:
             self.succeeded(names, persons, purpose)
             self._counters.forget([f"pause:{purpose}:{name}" for name in names])
 
-    def _answers(self, who: str, now: dt.datetime, *, times: int = 1) -> Limit:
+    def _answers(self, who: str, *, times: int = 1) -> Limit:
         # An answer is counted before anybody knows whether it is right. Right ones raise the limit
         # instead of being taken back, because an atomic operation cannot be undone by another.
-        right = self._counters.count(f"right:{who}", self._answers_count, now=now)
-        most = self._limits.wrong_answers * times + right
-        return Limit(f"answers:{who}", most, self._answers_count, self._lock)
+        most = self._limits.wrong_answers * times
+        return Limit(f"answers:{who}", most, self._answers_count, self._lock, raised_by=f"right:{who}")
 
     def _destination(self, destination: str) -> Limit:
         return Limit(f"destination:{destination}", self._limits.code_messages_per_destination, _HOUR)
@@ -238,10 +236,12 @@ class Throttle:
     def _recent(self, key: str, now: dt.datetime) -> int:
         return self._counters.count(key, _MINUTE, now=now)
 
-    def _require(self, limits: list[Limit], now: dt.datetime) -> None:
+    def _require(self, limits: list[Limit], now: dt.datetime) -> int:
+        """Count one, and return how many more are allowed."""
         verdict = self._counters.hit(limits, now=now)
         if not verdict.allowed:
             raise TooManyAttempts(verdict.retry_after)
+        return verdict.left
 
 
 def _keys_of_names(names: Collection[str], purpose: str) -> list[str]:

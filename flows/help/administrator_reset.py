@@ -24,19 +24,20 @@ from flows.passwords.names import account_names
 from flows.passwords.rules import PasswordRules
 from flows.passwords.suggestion import Suggestion, suggest
 from flows.recovery.eligibility import Eligibility
-from flows.recovery.password_write import END_SESSIONS
+from flows.recovery.late_writes import LateWrites
+from flows.session_jobs import END_SESSIONS
 from idp_plugin.base import (
     ChangeForcer,
     Directory,
     Identity,
     IdpSessions,
     PasswordWriter,
+    TargetResult,
     WriterCapabilities,
 )
 from idp_plugin.errors import IdpError, IdpUnavailable, NotPermitted, OutcomeUnknown
 from store.audit import AuditAction
 from store.database import Database
-from store.errors import StoreUnavailable
 from store.jobs import Jobs
 
 T = TypeVar("T")
@@ -73,6 +74,7 @@ class AdministratorReset:
         jobs: Jobs,
         directory: Directory,
         writer: PasswordWriter,
+        late_writes: LateWrites,
         sessions: IdpSessions,
         eligibility: Eligibility,
         rules: PasswordRules,
@@ -85,6 +87,7 @@ class AdministratorReset:
         self._jobs = jobs
         self._directory = directory
         self._writer = writer
+        self._late_writes = late_writes
         self._sessions = sessions
         self._eligibility = eligibility
         self._rules = rules
@@ -110,14 +113,22 @@ class AdministratorReset:
         forcer = self._writer
         if not isinstance(forcer, ChangeForcer):
             raise HelpRefused("cannot_force")
-        suggestion = self._suggestion(identity)
+        capabilities, person_id = self._capabilities(identity), self._recipient(identity, now).person_id
+        suggestion = self._suggestion(identity, capabilities)
+
+        def write() -> tuple[TargetResult, ...]:
+            return self._writer.set_password(identity.account, suggestion.password)
+
         try:
             # Asked before as well: a right that we lack must not cost somebody a password that worked.
             forcer.require_change(identity.account)
-            self._writer.set_password(identity.account, suggestion.password)
+            # Security: an older password that waits for a place would come after this one (S19).
+            self._late_writes.write_alone(identity.account, write, person_id=person_id)
         except IdpError as error:
             self._refused(identity, author, reference, error, now)
             raise _flow_error(error) from error
+        if capabilities.old_password_lives:
+            self._end_sessions_again(identity, delay=capabilities.old_password_lives)
         self._force(forcer, identity, author, reference, now)
         sessions_left = self._written(identity, author, reference, now)
         return Temporary(identity.username, suggestion.password, reference, sessions_left)
@@ -148,12 +159,14 @@ class AdministratorReset:
         self._record(AuditAction.HELP_INVITATION_POSTED, reached.person_id, reference, now, author=author)
         return Invited(identity.username, reference, len(reached.addresses))
 
-    def _suggestion(self, identity: Identity) -> Suggestion:
+    def _capabilities(self, identity: Identity) -> WriterCapabilities:
         try:
-            capabilities = self._writer.capabilities(identity.account)
+            return self._writer.capabilities(identity.account)
         except IdpError:
             # Only promises come from here; the directory itself still decides.
-            capabilities = WriterCapabilities()
+            return WriterCapabilities()
+
+    def _suggestion(self, identity: Identity, capabilities: WriterCapabilities) -> Suggestion:
         names = account_names(identity)
 
         def accepts(candidate: str) -> bool:
@@ -180,10 +193,14 @@ class AdministratorReset:
         _tried(lambda: self._void(identity, author, reference, now))
         left = _tried(lambda: self._sessions.end_all(identity.subject))
         if left is None or left > 0:
-            body = {"source": identity.subject.source, "id": identity.subject.id}
-            _tried(lambda: self._jobs.enqueue(END_SESSIONS, body))
+            self._end_sessions_again(identity)
         _tried(lambda: self._tell(identity, reference, now))
         return left
+
+    def _end_sessions_again(self, identity: Identity, delay: dt.timedelta | None = None) -> None:
+        """Let the queue end them, at once or when the old password has died (S19)."""
+        body = {"source": identity.subject.source, "id": identity.subject.id}
+        _tried(lambda: self._jobs.enqueue(END_SESSIONS, body, delay=delay))
 
     def _void(self, identity: Identity, author: str, reference: str, now: dt.datetime) -> None:
         with self._database.transaction() as transaction:
@@ -241,6 +258,6 @@ def _tried(function: Callable[[], T]) -> T | None:
     """Do what follows a write; its failure never hides that it was done."""
     try:
         return function()
-    except (IdpError, StoreUnavailable) as error:
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong now, the write is done
         _log.error("step_afterwards_failed", cause=type(error).__name__)
         return None

@@ -18,6 +18,7 @@ from flows.messaging.dispatch import Dispatch
 from flows.notices.notifications import Stops
 from flows.passwords.rules import PasswordRules
 from flows.recovery.eligibility import Eligibility
+from flows.recovery.late_writes import LateWrites
 from flows.registering.handed_out import HandedOutCodes
 
 
@@ -33,7 +34,7 @@ class Help:
     registration_codes: RegistrationCodes
 
 
-def assemble_help(ground: Ground, eligibility: Eligibility) -> Help:
+def assemble_help(ground: Ground, eligibility: Eligibility, late_writes: LateWrites) -> Help:
     """Put it together and register its jobs."""
     database, jobs, vault = ground.database, ground.jobs, ground.expiring.vault
     throttle = Throttle(ground.counters, ground.limits)
@@ -69,6 +70,7 @@ def assemble_help(ground: Ground, eligibility: Eligibility) -> Help:
         jobs=jobs,
         directory=ground.directory,
         writer=ground.writer,
+        late_writes=late_writes,
         sessions=ground.sessions,
         eligibility=eligibility,
         rules=PasswordRules(

@@ -56,7 +56,7 @@ class Clearing:
         names = [*typed, *(f"device:{device}:{each}" for device in devices for each in typed)]
         persons = [f"decoy:{each}" for each in typed]
         if person_id:
-            names += [f"person:{person_id}", f"step-up:{person_id}"]
+            names += [f"{what}:{person_id}" for what in ("person", "step-up", "registration-code")]
             persons += [person_id, f"step-up:{person_id}"]
             persons += [devices_of(person_id)]
             persons += [f"{person_id}:device:{device}" for device in devices]

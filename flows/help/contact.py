@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 
+from flows.abuse.familiarity import Familiarity
 from flows.help.forgotten_name import tellable
 from flows.help.requests import Requests, Sort, Stranger, asked_of
 from flows.messaging.dispatch import Dispatch
@@ -118,7 +119,8 @@ class ContactJobs:
             reference=reference,
         )
         for receiver in receivers:
-            self._dispatch.post(draft.to(receiver, MessageKind.CONTACT, reference), person_id=None)
+            message = draft.to(receiver, MessageKind.CONTACT, reference)
+            self._dispatch.post(message, person_id=None, familiarity=Familiarity.TYPED)
         self._record(AuditAction.CONTACT_PASSED_ON, reference, "", receivers=len(receivers))
 
     def _record(self, action: AuditAction, reference: str, why: str, *, receivers: int = 0) -> None:

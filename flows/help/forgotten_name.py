@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from enforcement.policy import Policy
+from flows.abuse.familiarity import Familiarity
 from flows.abuse.throttle import Throttle
 from flows.authenticators import email_address, phone_number
 from flows.authenticators.phone_number import Number
@@ -107,7 +108,7 @@ class ForgottenNameJobs:
         addressed = people[0][0]
         channel = "email" if addressed.kind == "email" else "sms"
         message = draft.to(addressed.secret.decode(), MessageKind.NAME, reference, channel=channel)
-        self._dispatch.post(message, person_id=addressed.person_id)
+        self._dispatch.post(message, person_id=addressed.person_id, familiarity=Familiarity.TYPED)
 
     def _registered(self, typed: str) -> tuple[Authenticator, ...]:
         """Return one usable authenticator for each person who registered this mailbox or mobile number."""

@@ -25,6 +25,10 @@ class ChannelBudgetSettings(Section):
     """What messages may cost in an hour, in the currency that the prices are in; 0 for any amount."""
     money_per_day: float = Field(default=60, ge=0, le=1_000_000)
     """The same for 24 hours."""
+    kept_percent: int = Field(default=25, ge=0, le=45)
+    """How much of each of these is kept from strangers: codes to registered numbers that anybody asks for use
+    up the rest at most, and messages to numbers that are new, or asked for by the number alone, leave twice
+    as much. The whole is for people in a browser that is known for them, the helpdesk and notices."""
     price: float = Field(default=0.1, ge=0, le=100)
     """Of one message where `prices` names no prefix of the number."""
     prices: tuple[str, ...] = ()
@@ -71,6 +75,8 @@ class MailBudgetSettings(Section):
     """Messages of everybody together, notices too; 0 for any number."""
     messages_per_day: int = Field(default=0, ge=0, le=10_000_000)
     """The same for 24 hours."""
+    kept_percent: int = Field(default=25, ge=0, le=45)
+    """As for other channels."""
     spike_times: float = Field(default=5, ge=1.5, le=1000)
     """As for other channels."""
     spike_least: int = Field(default=300, ge=1, le=1_000_000)

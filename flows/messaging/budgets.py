@@ -5,7 +5,7 @@ of it (S5). Channels are known by name; one without settings of its own has no b
 """
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from typing import Literal
@@ -15,6 +15,7 @@ import structlog
 from phonenumbers import NumberParseException
 from prometheus_client import Counter
 
+from flows.abuse.familiarity import Familiarity, shares
 from flows.messaging.budget_settings import (
     BudgetsSettings,
     ChannelBudgetSettings,
@@ -99,13 +100,21 @@ class Budgets:
             return False
         return not rules.countries or region in rules.countries
 
-    def take(self, channel: str, to: str, *, now: dt.datetime) -> Refusal:
+    def take(
+        self,
+        channel: str,
+        to: str,
+        *,
+        now: dt.datetime,
+        familiarity: Familiarity = Familiarity.KNOWN,
+    ) -> Refusal:
         """Count one message that is about to leave.
 
         Args:
             channel: By whose name; `sms`, `voice` and `email` have budgets.
             to: A number in E.164, or an address.
             now: Aware UTC time.
+            familiarity: Of whoever had it sent: strangers can use up a part of each budget only.
 
         Returns:
             Why it must not leave; then nothing was counted. Empty where it may.
@@ -113,7 +122,7 @@ class Budgets:
         rules = self._of.get(channel)
         if rules is None:
             return ""
-        refusal = self._refusal(channel, rules, to, now)
+        refusal = self._refusal(channel, rules, to, now, familiarity)
         if refusal:
             REFUSED.labels(channel, refusal).inc()
             _log.warning("message_refused", channel=channel, why=refusal)
@@ -122,11 +131,16 @@ class Budgets:
         return refusal
 
     def _refusal(
-        self, channel: str, rules: ChannelBudgetSettings | MailBudgetSettings, to: str, now: dt.datetime
+        self,
+        channel: str,
+        rules: ChannelBudgetSettings | MailBudgetSettings,
+        to: str,
+        now: dt.datetime,
+        familiarity: Familiarity,
     ) -> Refusal:
         if not self.is_allowed_number(channel, to):
             return "country"
-        spent = self._spending.take(_budgets(channel, rules, to), now=now)
+        spent = self._spending.take(_budgets(channel, rules, to, familiarity), now=now)
         if spent.allowed:
             return ""
         return "money" if (spent.exceeded or "").startswith("money:") else "messages"
@@ -156,24 +170,36 @@ class Budgets:
         return _Rates(recent, max(week - recent, 0) / (_USUAL / _SHORT))
 
 
-def _budgets(channel: str, rules: ChannelBudgetSettings | MailBudgetSettings, to: str) -> list[Budget]:
+def _budgets(
+    channel: str, rules: ChannelBudgetSettings | MailBudgetSettings, to: str, familiarity: Familiarity
+) -> list[Budget]:
     found = [
         Budget(f"short:{channel}", 1, _UNBOUNDED, _SHORT),
         Budget(f"usual:{channel}", 1, _UNBOUNDED, _USUAL),
     ]
+    for key, amount, most, window in _bounds(channel, rules, to):
+        # Security: people who are known here get theirs, whatever strangers have sent.
+        for share, share_most in shares(familiarity, key, amount, most, rules.kept_percent):
+            found.append(Budget(share, amount, share_most, window))
+    return found
+
+
+def _bounds(
+    channel: str, rules: ChannelBudgetSettings | MailBudgetSettings, to: str
+) -> Iterator[tuple[str, int, int, dt.timedelta]]:
+    """Return each bound's name, what one message takes of it, its most and its window."""
     for most, window in ((rules.messages_per_hour, _HOUR), (rules.messages_per_day, _DAY)):
         if most:
-            found.append(Budget(f"messages:{channel}:{window}", 1, most, window))
-    if isinstance(rules, ChannelBudgetSettings):
-        if rules.messages_per_range:
-            block = f"range:{channel}:{to.partition(';')[0][:-_RANGE_DIGITS]}"
-            found.append(Budget(block, 1, rules.messages_per_range, _HOUR))
-        price = _parts(_price(rules, to))
-        for amount, window in ((rules.money_per_hour, _HOUR), (rules.money_per_day, _DAY)):
-            if amount:
-                most = _parts(Decimal(str(amount)))
-                found.append(Budget(f"money:{channel}:{window}", price, most, window))
-    return found
+            yield f"messages:{channel}:{window}", 1, most, window
+    if not isinstance(rules, ChannelBudgetSettings):
+        return
+    if rules.messages_per_range:
+        block = f"range:{channel}:{to.partition(';')[0][:-_RANGE_DIGITS]}"
+        yield block, 1, rules.messages_per_range, _HOUR
+    price = _parts(_price(rules, to))
+    for amount, window in ((rules.money_per_hour, _HOUR), (rules.money_per_day, _DAY)):
+        if amount:
+            yield f"money:{channel}:{window}", price, _parts(Decimal(str(amount))), window
 
 
 def _price(rules: ChannelBudgetSettings, number: str) -> Decimal:

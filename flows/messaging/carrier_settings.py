@@ -35,6 +35,9 @@ class SmppSettings(Section):
     """Its password; the protocol has room for eight letters."""
     system_type: str = Field(default="", max_length=12)
     """Some centres ask for one."""
+    bind: Literal["transceiver", "transmitter"] = "transceiver"
+    """`transmitter` for centres that know no connection for both ways, like those of SMPP 3.3; receipts then
+    never come."""
     sender: str = Field(default="", max_length=20)
     """Number or name that people see, at most 11 letters for a name; empty leaves it to the centre."""
     alphabet: Literal["gsm", "ucs2"] = "gsm"

@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from flows.abuse.familiarity import Familiarity
 from flows.errors import MessageNotSent
 from flows.messaging.budgets import Budgets, Refusal
 from flows.messaging.message import Channel, Message, MessageKind
@@ -44,6 +45,8 @@ class Posted:
     person_id: str | None
     until: dt.datetime | None
     """When it becomes useless: a code's end of life; None for notices."""
+    familiarity: Familiarity = Familiarity.KNOWN
+    """Of whoever had it sent."""
     tries: int = 0
     id: str = field(default_factory=lambda: secrets.token_hex(8))
     """What the audit calls it: rows with the same id tell what became of one message."""
@@ -62,6 +65,7 @@ class Posted:
             "locale": message.locale,
             "person": self.person_id,
             "until": self.until.isoformat() if self.until else None,
+            "familiarity": self.familiarity.value,
             "tries": self.tries,
             "id": self.id,
         }
@@ -72,7 +76,14 @@ class Posted:
         names = ("to", "channel", "subject", "text", "html", "reference", "locale")
         message = Message(kind=MessageKind(body["kind"]), **{name: body[name] for name in names})
         until = dt.datetime.fromisoformat(body["until"]) if body["until"] else None
-        return cls(message=message, person_id=body["person"], until=until, tries=body["tries"], id=body["id"])
+        return cls(
+            message=message,
+            person_id=body["person"],
+            until=until,
+            familiarity=Familiarity(body["familiarity"]),
+            tries=body["tries"],
+            id=body["id"],
+        )
 
 
 class Dispatch:
@@ -101,15 +112,23 @@ class Dispatch:
         self._budgets = budgets
         self._receipts = receipts
 
-    def post(self, message: Message, *, person_id: str | None, until: dt.datetime | None = None) -> None:
+    def post(
+        self,
+        message: Message,
+        *,
+        person_id: str | None,
+        until: dt.datetime | None = None,
+        familiarity: Familiarity = Familiarity.KNOWN,
+    ) -> None:
         """Queue one message.
 
         Args:
             message: Complete.
             person_id: Whose audit tells of it; None for nobody's.
             until: Not to be sent from then on.
+            familiarity: Of whoever has it sent; the budgets keep a part from strangers.
         """
-        posted = Posted(message=message, person_id=person_id, until=until)
+        posted = Posted(message=message, person_id=person_id, until=until, familiarity=familiarity)
         self._record(posted, self._clock(), AuditAction.NOTICE_QUEUED, "")
         self._jobs.enqueue(JOB, posted.to_json())
 
@@ -134,7 +153,8 @@ class Dispatch:
         # A message is paid once, however often it is tried.
         if self._budgets is None or posted.tries:
             return ""
-        return self._budgets.take(posted.message.channel, posted.message.to, now=now)
+        message = posted.message
+        return self._budgets.take(message.channel, message.to, now=now, familiarity=posted.familiarity)
 
     def _send(self, posted: Posted) -> None:
         message = posted.message

@@ -11,8 +11,8 @@ from store.audit import AuditAction
 from store.database import Database
 from store.expiring import Expiring
 
-LIVES = dt.timedelta(days=3)
-"""Receipts that come later are about nothing any more."""
+LIVES = dt.timedelta(days=7)
+"""Receipts that come later are about nothing any more; mail servers try for five days (RFC 5321 4.5.4.1)."""
 _EARLY = dt.timedelta(minutes=10)
 _EXPECTED = "expected receipt"
 _CAME = "early receipt"

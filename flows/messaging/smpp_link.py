@@ -66,7 +66,7 @@ class SmppLink:
 
     @classmethod
     def opened(cls, settings: SmppSettings) -> Self:
-        """Return a link that is bound to send and to receive.
+        """Return a link that is bound to send, and to receive unless the settings say otherwise.
 
         Raises:
             LinkBroken: The centre is not reached, or answers nonsense.
@@ -137,14 +137,15 @@ class SmppLink:
 
     def _bind(self) -> None:
         where = self._settings
+        command = f"bind_{where.bind}"
         self._ask(
-            "bind_transceiver",
+            command,
             system_id=where.system_id,
             password=where.password.get_secret_value(),
             system_type=where.system_type,
         )
         answer = self.receive()
-        if answer.command != "bind_transceiver_resp" or answer.is_error():
+        if answer.command != f"{command}_resp" or answer.is_error():
             raise BindRefused(int(answer.status or 0))
 
     def _ask(self, command: str, **fields: Any) -> int:

@@ -13,6 +13,7 @@ import structlog
 
 from flows.notices.alarms import Alarms, Event
 from flows.notices.notifications import Stop, Stops
+from flows.session_jobs import END_SESSIONS
 from idp_plugin.base import (
     ChangeForcer,
     Directory,
@@ -92,6 +93,11 @@ class Freezing:
         if isinstance(self._writer, ChangeForcer):
             self._writer.require_change(identity.account)
         _log.warning("temporary_password_voided", reference=body["reference"])
+        # Security: it opened sessions until now, and may do so until it has died (S19).
+        again = {"source": body["source"], "id": body["id"]}
+        self._jobs.enqueue(END_SESSIONS, again)
+        if lives := self._writer.capabilities(identity.account).old_password_lives:
+            self._jobs.enqueue(END_SESSIONS, again, delay=lives)
 
     def _alarm(self, subject: Subject, reference: str, now: dt.datetime) -> None:
         # It is frozen; that nobody could be told of it hides nothing.

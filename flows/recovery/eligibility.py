@@ -45,12 +45,15 @@ class Eligibility:
         kinds: Kinds,
         privileged_groups: frozenset[str] = frozenset(),
         opened_groups: frozenset[str] = frozenset(),
+        opened_in_directories: frozenset[str] = frozenset(),
     ) -> None:
         """Take the parts.
 
         Args:
             privileged_groups: Groups and roles that give power here; whoever is in one is privileged (S18).
-            opened_groups: Those of them that an operator opened to the stronger rule.
+            opened_groups: Those of them that the settings open to the stronger rule.
+            opened_in_directories: What the settings open in any directory; whether a person's power is among
+                it, the directory says.
         """
         self._database = database
         self._directory = directory
@@ -58,6 +61,7 @@ class Eligibility:
         self._kinds = kinds
         self._privileged_groups = privileged_groups
         self._opened_groups = opened_groups
+        self._opened_in_directories = opened_in_directories
 
     def find(self, identifier: str, purpose: Purpose, now: dt.datetime) -> Eligible | None:
         """Return whom a typed identifier names, if that person may do this; None makes a decoy.
@@ -181,8 +185,14 @@ class Eligibility:
 
     def _is_closed(self, identity: Identity) -> bool:
         """Tell whether any of somebody's power is not opened to the stronger rule."""
+        # Security: the settings are one person's word; what they open, the policy opens besides (S23).
+        opens = self._policies().opens
         here = self._privileged_groups & (identity.groups | identity.roles)
-        return (identity.privileged and not identity.opened) or not here <= self._opened_groups
+        is_open_here = all(power in self._opened_groups and opens(power) for power in here)
+        # The directory does not say by which group: none counts before all are opened.
+        there = self._opened_in_directories
+        is_open_there = identity.opened and bool(there) and all(map(opens, there))
+        return (identity.privileged and not is_open_there) or not is_open_here
 
     def _rule(self, identity: Identity) -> Rule | None:
         rule = self._policies().rule_for(situation_of(identity))

@@ -102,6 +102,19 @@ class LateWrites:
         with self._turn(account) as token:
             return self._noted(person_id, write_and_keep)
 
+    def write_alone(
+        self, account: Subject, write: Callable[[], tuple[TargetResult, ...]], *, person_id: str
+    ) -> tuple[TargetResult, ...]:
+        """Run `write` as above, and keep nothing: an older password that waits goes nowhere any more.
+
+        Raises:
+            IdpUnavailable: Another write goes on, or nobody can tell; nothing was changed.
+        """
+        if not self._late_targets(account):
+            return self._noted(person_id, write)
+        with self._turn(account):
+            return self._noted(person_id, lambda: self._replaced(account, write))
+
     def try_again(self, body: Mapping[str, Any]) -> None:
         """Run the job: write to what is left, or give it up; an error means that the queue tries again."""
         account = Subject(body["source"], body["id"])

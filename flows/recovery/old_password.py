@@ -25,20 +25,16 @@ class OldPasswords:
         Raises:
             TooManyAttempts: Those of 24 hours are used up; the directory was not asked.
         """
-        limit = self._limit(person_id, now)
+        limit = Limit(f"old password:{person_id}", self._most, _DAY, raised_by=_given_back(person_id))
         verdict = self._counters.hit([limit], now=now)
         if not verdict.allowed:
             raise TooManyAttempts(verdict.retry_after)
-        return max(limit.most - self._counters.count(limit.key, _DAY, now=now), 0)
+        return verdict.left
 
     def give_back(self, person_id: str, now: dt.datetime) -> None:
         """Give one back: it was right, or the directory could not be asked."""
         # Like right answers, it raises the limit: an atomic operation cannot be undone by another.
         self._counters.hit([Limit(_given_back(person_id), 1_000_000_000, _DAY)], now=now)
-
-    def _limit(self, person_id: str, now: dt.datetime) -> Limit:
-        given_back = self._counters.count(_given_back(person_id), _DAY, now=now)
-        return Limit(f"old password:{person_id}", self._most + given_back, _DAY)
 
 
 def _given_back(person_id: str) -> str:

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from enforcement.policy import Rule
 from flows.audited import AUDITED, CHANGE_AUDITED
-from flows.errors import Failed, NotPossible, WrongOldPassword
+from flows.errors import Failed, FlowError, NotPossible, OutcomeIsUnknown, WrongOldPassword
 from flows.recovery.attempt import Attempt
 from flows.recovery.last_step import LastParts, person_of
 from flows.recovery.old_password import OldPasswords
@@ -40,7 +40,10 @@ class PasswordChange(PasswordWrite):
             )
         except WrongPassword as error:
             raise WrongOldPassword(left) from error
-        except Exception:
+        except OutcomeIsUnknown:
+            # Security: it may have been wrong. Whoever can lose answers would guess without an end.
+            raise
+        except FlowError:
             # It was right, or the directory was not asked.
             self._old_passwords.give_back(person_id, now)
             raise

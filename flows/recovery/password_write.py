@@ -22,6 +22,7 @@ from flows.recovery.eligibility import too_young
 from flows.recovery.last_step import LastParts, LastStep, account_of, person_of
 from flows.recovery.late_writes import LateWrites
 from flows.recovery.unlock import END_LOCK
+from flows.session_jobs import END_SESSIONS
 from idp_plugin.base import (
     Identity,
     IdpSessions,
@@ -32,7 +33,6 @@ from idp_plugin.base import (
 from idp_plugin.errors import IdpError, OutcomeUnknown, PasswordRefused, RefusalReason
 from store.audit import AuditAction, Detail
 
-END_SESSIONS = "reset.end_sessions"
 _NEVER = {RefusalReason.TOO_YOUNG: "too_young", RefusalReason.CHANGE_NOT_ALLOWED: "cannot_change"}
 _log = structlog.get_logger(__name__)
 

@@ -1,12 +1,14 @@
 """What a journey does after its pages have answered: look the name up, send the code."""
 
 import datetime as dt
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import structlog
 
+from flows.abuse.familiarity import Familiarity
 from flows.abuse.throttle import Throttle
 from flows.audited import AUDITED
 from flows.authenticators.base import Kind, Kinds
@@ -23,6 +25,8 @@ from store.authenticators import Authenticator
 from store.database import Database
 from store.expiring import Expiring
 
+_TURNS = 64
+"""Names that threads of one process look up at the same time; two attempts seldom share a turn."""
 _log = structlog.get_logger(__name__)
 
 
@@ -51,25 +55,34 @@ class ResetJobs:
         self._render = render
         self._moves = moves
         self._clock = clock
+        self._turns = tuple(threading.Lock() for _ in range(_TURNS))
 
     def resolve(self, body: Mapping[str, Any]) -> None:
         """Look up whom the typed name means, and note it in the attempt; an error means: again later."""
         attempt = self._attempts.read(body["attempt"])
-        if attempt is not None and not attempt.resolved and not self._is_over(attempt):
-            self._resolve(attempt)
+        if attempt is not None and not self._is_over(attempt):
+            self._resolved(attempt)
 
     def deliver(self, body: Mapping[str, Any]) -> None:
         """Send the code of the open challenge, if the person may have it; decoys get nothing."""
         attempt = self._attempts.read(body["attempt"])
         if attempt is None or self._is_over(attempt):
             return
-        attempt = attempt if attempt.resolved else self._resolve(attempt)
+        attempt = self._resolved(attempt)
         challenge = attempt.challenge
         if challenge is None or not self._is_due(attempt, challenge, body["digest"]):
             return
         receivers = self._receivers(attempt, challenge.kind, challenge.destination)
         if receivers and self._mark(attempt, challenge, receivers):
             self._post(attempt, challenge, receivers, body)
+
+    def _resolved(self, attempt: Attempt) -> Attempt:
+        """Return the attempt with its name looked up: once, however soon a code is asked for."""
+        if attempt.resolved:
+            return attempt
+        with self._turns[hash(attempt.id) % _TURNS]:
+            newest = self._attempts.read(attempt.id)
+            return newest if newest and newest.resolved else self._resolve(attempt)
 
     def _resolve(self, attempt: Attempt) -> Attempt:
         try:
@@ -145,7 +158,12 @@ class ResetJobs:
             message = draft.to(
                 destination, AUDITED[attempt.purpose].code, attempt.reference, channel=challenge.way
             )
-            self._dispatch.post(message, person_id=attempt.person_id, until=challenge.expires_at)
+            self._dispatch.post(
+                message,
+                person_id=attempt.person_id,
+                until=challenge.expires_at,
+                familiarity=_familiarity(attempt),
+            )
 
     def _record_limit(self, attempt: Attempt, now: dt.datetime) -> None:
         with self._database.transaction() as transaction:
@@ -156,6 +174,11 @@ class ResetJobs:
                 reference=attempt.reference,
                 detail={"limit": "messages"},
             )
+
+
+def _familiarity(attempt: Attempt) -> Familiarity:
+    # What is registered was compared before: the number that was typed is the person's own (S4).
+    return Familiarity.KNOWN if attempt.is_on_known_device else Familiarity.REGISTERED
 
 
 def _resolved(facts: Attempt, eligible: Eligible | None) -> Attempt:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from enforcement.grace import Postponement, may_postpone
 from enforcement.requirement import Facts, gap
+from flows.abuse.familiarity import Familiarity
 from flows.abuse.throttle import Throttle, address_block
 from flows.authenticators import email_address
 from flows.authenticators.base import Accepted, Kind, Kinds, Prepared, Wish
@@ -410,7 +411,9 @@ class Registration:
         message = draft.to(
             prepared.destination, MessageKind.REGISTRATION_CODE, question.reference, channel=prepared.way
         )
-        self._dispatch.post(message, person_id=person_id, until=question.expires_at)
+        self._dispatch.post(
+            message, person_id=person_id, until=question.expires_at, familiarity=Familiarity.TYPED
+        )
 
     def _shown(self, member: Member, standing: Standing, question: Question) -> Pending:
         kind = self._kind(question)

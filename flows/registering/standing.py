@@ -141,15 +141,15 @@ class Standings:
             own = transaction.authenticators.of(person.id)
         if person.frozen_at is not None:
             raise NotPossible("frozen")
-        has_usable = any(each.usable(now) for each in own)
+        has_usable, given = any(each.usable(now) for each in own), self._step_up.given(member)
         return Standing(
             person=person,
             rule=rule,
             binding_rule=_strictest_binding(self._policies(), member, rule),
             own=own,
             has_usable=has_usable,
-            has_proved=self._step_up.is_given(member),
-            is_handed_out=self._step_up.is_handed_out(member),
+            has_proved=given is not None,
+            is_handed_out=given is not None and given.handed_out,
         )
 
     def identity(self, member: Member) -> Identity | None:

@@ -1,7 +1,9 @@
 """Step-up: a signed-in person proves an existing authenticator before recovery data is changed (S1)."""
 
 import datetime as dt
+from dataclasses import dataclass
 
+from flows.abuse.familiarity import Familiarity
 from flows.abuse.throttle import Throttle, address_block
 from flows.authenticators.base import Kinds
 from flows.authenticators.base import Question as KindQuestion
@@ -11,6 +13,7 @@ from flows.messaging.dispatch import Dispatch
 from flows.messaging.message import MessageKind
 from flows.messaging.render import Render
 from flows.notices.recovery_code_jobs import USED, body_of_use
+from flows.registering.binding import HANDED_OUT
 from flows.registering.member import Member, Pending
 from flows.registering.pending import Question, Questions
 from flows.settings import LimitSettings
@@ -26,6 +29,14 @@ COUNTS_FOR = dt.timedelta(minutes=10)
 _STORED_AS = "step up"
 _GIVEN = b"given"
 _HANDED_OUT = b"handed out"
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A proof that counts in one portal session."""
+
+    handed_out: bool
+    """Whether a helpdesk had a part in it."""
 
 
 class StepUp:
@@ -58,11 +69,13 @@ class StepUp:
 
     def is_given(self, member: Member) -> bool:
         """Tell whether this portal session gave a proof within the last ten minutes."""
-        return self._expiring.peek(_STORED_AS, _key(member)) is not None
+        return self.given(member) is not None
 
-    def is_handed_out(self, member: Member) -> bool:
-        """Tell whether that proof was a code which a helpdesk had handed out."""
-        return self._expiring.peek(_STORED_AS, _key(member)) == _HANDED_OUT
+    def given(self, member: Member) -> Given | None:
+        """Return that proof; None where there is none."""
+        # Security: asked once, so that no other tab's proof comes in between (S23).
+        how = self._expiring.peek(_STORED_AS, _key(member))
+        return None if how is None else Given(handed_out=how == _HANDED_OUT)
 
     def give(self, member: Member, *, handed_out: bool = False) -> None:
         """Remember that this portal session gave a proof, and whether a helpdesk had a part in it (S23)."""
@@ -125,7 +138,8 @@ class StepUp:
             self._jobs.enqueue(USED, body)
         self._questions.close(question)
         self._throttle.right(person, person, now)
-        self.give(member)
+        # Security: what was bound with a helpdesk's code makes nothing its owner's own (S23).
+        self.give(member, handed_out=authenticator.provenance == HANDED_OUT)
 
     def _shown(self, question: Question, authenticator: Authenticator) -> Pending:
         masked = self._kinds[question.kind].mask(authenticator.secret)
@@ -182,7 +196,12 @@ class StepUp:
         )
         destination = self._kinds[question.kind].destination(authenticator.secret)
         message = draft.to(destination, MessageKind.STEP_UP_CODE, question.reference, channel=question.way)
-        self._dispatch.post(message, person_id=authenticator.person_id, until=question.expires_at)
+        self._dispatch.post(
+            message,
+            person_id=authenticator.person_id,
+            until=question.expires_at,
+            familiarity=Familiarity.REGISTERED,
+        )
 
 
 def _asked(bound_to: str, code_digest: str, asked: str, authenticator: Authenticator) -> KindQuestion:

@@ -1,7 +1,6 @@
 """`sparekey agents`: the gateway's side of the writeback agents."""
 
 import contextlib
-import getpass
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gateway.cli.options import load_or_exit, secrets_directory, settings_file
+from gateway.cli.who_runs import operator_name
 
 if TYPE_CHECKING:
     from gateway.agents.writeback import Writeback
@@ -31,7 +31,7 @@ def invite(directory: str, settings_path: Path, secrets: Path | None) -> None:
     with _writeback(settings_path, secrets) as writeback:
         if directory not in writeback.directories:
             raise click.ClickException(f"no directory {directory} with `agent = true` in the settings")
-        secret = writeback.invite(directory, LIFE, getpass.getuser())
+        secret = writeback.invite(directory, LIFE, operator_name())
         click.echo(str(Invitation.of(secret, writeback.signer.key)))
 
 
@@ -66,7 +66,7 @@ def status(settings_path: Path, secrets: Path | None, *, as_json: bool) -> None:
 def revoke(agent: str, settings_path: Path, secrets: Path | None) -> None:
     """Let the agent with this id work no more; nothing is sealed to it from now on."""
     with _writeback(settings_path, secrets) as writeback:
-        if not writeback.revoke(agent, getpass.getuser()):
+        if not writeback.revoke(agent, operator_name()):
             raise click.ClickException("no such agent, or revoked already")
     click.echo(f"{agent} is revoked; remove its Redis user too, if it has one")
 

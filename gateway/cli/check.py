@@ -49,7 +49,7 @@ def command(
     results = list(_directory(settings, person, directory)) if directory else list(_documents(settings))
     if network and not directory:
         results += list(_peers(settings, person))
-    notes = list(_ways_round(settings)) if network else []
+    notes = [*_openings(settings), *(_ways_round(settings) if network else ())]
     for part, problem in results if not as_json else ():
         click.echo(f"{'ok     ' if not problem else 'PROBLEM'}  {part}{f': {problem}' if problem else ''}")
     for part, note in notes if not as_json else ():
@@ -141,6 +141,7 @@ def _peers(settings: Settings, person: str) -> Iterator[tuple[str, str]]:
     from gateway.plane.assembly import redirect_uri
     from gateway.providers import open_provider
     from gateway.stores import open_database, open_vault
+    from idp_plugin.base import SelfChecking
     from idp_plugin.silent_check import SilentCheck
     from store.expiring import Expiring
 
@@ -149,6 +150,8 @@ def _peers(settings: Settings, person: str) -> Iterator[tuple[str, str]]:
     yield "identity provider", _problem(check.self_check)
     # A name that nobody has: what counts is that the question is understood.
     yield "people", _problem(lambda: provider.directory.find("sparekey-check-nobody"))
+    if isinstance(provider.sessions, SelfChecking):
+        yield "sessions", _problem(provider.sessions.self_check)
     provider.close()
     yield from directories(settings, person)
     database = open_database(settings)
@@ -168,6 +171,18 @@ def _ways_round(settings: Settings) -> Iterator[tuple[str, str]]:
     from gateway.back_doors import back_doors
 
     yield from back_doors(settings)
+
+
+def _openings(settings: Settings) -> Iterator[tuple[str, str]]:
+    from enforcement.policy import PolicyInvalid, load
+
+    try:
+        policy = load(settings.policies.file.read_text("utf-8"))
+    except (OSError, PolicyInvalid):
+        return
+    for power in (*settings.roles.opened, *settings.opened_in_directories):
+        by = "by settings and policy file: open" if policy.opens(power) else "by the settings alone: closed"
+        yield "opened power", f"{power}, {by}"
 
 
 def _problem(probe: Callable[[], object]) -> str:

@@ -2,7 +2,6 @@
 
 import contextlib
 import datetime as dt
-import getpass
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gateway.cli.options import load_or_exit, secrets_directory, settings_file
+from gateway.cli.who_runs import operator_name
 
 if TYPE_CHECKING:
     from enforcement.policy import Purpose
@@ -43,7 +43,7 @@ def unfreeze(identifier: str, settings_path: Path, secrets: Path | None) -> None
     if identity is None:
         raise click.ClickException("no one person has this name")
     database = open_database(settings)
-    known = unfreeze_person(database, identity.subject, author=getpass.getuser(), now=system_clock())
+    known = unfreeze_person(database, identity.subject, author=operator_name(), now=system_clock())
     database.dispose()
     if not known:
         raise click.ClickException("this person never registered anything, so nothing is frozen")
@@ -86,7 +86,7 @@ def reconfirm(
         identity = provider.directory.find(identifier)
         if identity is None:
             raise click.ClickException("no one person has this name")
-        if not ask_again(database, identity.subject, author=getpass.getuser(), now=now):
+        if not ask_again(database, identity.subject, author=operator_name(), now=now):
             raise click.ClickException("this person never registered anything: the next sign-in asks anyway")
     click.echo(f"{identity.username} is asked at the next sign-in")
 
@@ -110,7 +110,7 @@ def clear_limits(identifier: str, settings_path: Path, secrets: Path | None) -> 
         identity = provider.directory.find(identifier)
         if identity is None:
             raise click.ClickException("no one person has this name")
-        clear_limits_of(settings, provider.directory, identity, also=(identifier,), author=getpass.getuser())
+        clear_limits_of(settings, provider.directory, identity, also=(identifier,), author=operator_name())
     finally:
         provider.close()
     click.echo(f"{identity.username} may try again")
@@ -166,7 +166,7 @@ def reset(identifier: str, way: str | None, settings_path: Path, secrets: Path |
 
     if way is None:
         raise click.UsageError("choose --temporary or --send-code")
-    settings, author, now = load_or_exit(settings_path, secrets), getpass.getuser(), system_clock()
+    settings, author, now = load_or_exit(settings_path, secrets), operator_name(), system_clock()
     try:
         with open_help(settings) as helping:
             if way == "temporary":
@@ -222,7 +222,7 @@ def code(
     try:
         with open_help(settings) as helping:
             handed_out = helping.helpdesk_codes.issue(
-                identifier, purpose, reference, author=getpass.getuser(), now=system_clock()
+                identifier, purpose, reference, author=operator_name(), now=system_clock()
             )
     except HelpRefused as error:
         raise click.ClickException(_WHY_NO_CODE.get(error.why, error.why)) from error
@@ -256,7 +256,7 @@ def registration_code(identifier: str, hours: int, settings_path: Path, secrets:
     try:
         with open_help(settings) as helping:
             issued = helping.registration_codes.issue(
-                identifier, author=getpass.getuser(), now=system_clock(), lives=lives
+                identifier, author=operator_name(), now=system_clock(), lives=lives
             )
     except HelpRefused as error:
         raise click.ClickException(_WHY_NOT_REGISTERED.get(error.why, error.why)) from error

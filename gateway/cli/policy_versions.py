@@ -165,7 +165,8 @@ def _tell_administrators(outcome: "Waiting", settings: "Settings", now: dt.datet
 
 def _echo_weaker(each: "Waiting") -> None:
     for one in each.weaker:
-        click.echo(f"  {one.what}: {one.before or 'no rule'} -> {one.after or 'no rule'}")
+        rules = f"{one.before or 'no rule'} -> {one.after or 'no rule'}"
+        click.echo(f"  {one.told}" if one.told != one.what else f"  {one.what}: {rules}")
 
 
 def _as_json(each: "Waiting") -> dict[str, object]:

@@ -4,12 +4,15 @@
 
     POST /state      name=count lines of what the plane answered alone  ->  version=7, fault=deny
     POST /remember   lines of browser and authorization request          ->  nothing
+    POST /v3/discovery:extension_configs   Envoy's own way to ask    ->  version and fault, as Envoy reads it
+    GET  /alive      Envoy's health check                                ->  nothing
 
 Nobody else reaches the socket (S9): its directory and its mode say who may, 0660.
 """
 
 import asyncio
 import datetime as dt
+import json
 import re
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
@@ -36,6 +39,7 @@ while we did not answer."""
 BROWSER = re.compile(r"[A-Za-z0-9_-]{32}")
 TARGET = re.compile(r'/[!-"$-~]*')
 WAIT_SECONDS = 2.0
+ENVOY_TYPES = "type.googleapis.com"
 
 LOOKS = Counter("sparekey_data_plane_looks", "How often a native data plane asked what is in force")
 ANSWERS = Counter("sparekey_data_plane_answers", "What a native data plane answered alone", ["outcome"])
@@ -72,24 +76,33 @@ class Exchange:
 
     def __call__(self, environ: dict[str, Any], start_response: "StartResponse") -> Iterable[bytes]:
         """Answer one request of the plane's."""
-        lines = environ["wsgi.input"].read().decode("ascii", "replace").splitlines()
+        sent = environ["wsgi.input"].read()
+        kind = "text/plain"
         match environ["REQUEST_METHOD"], environ["PATH_INFO"]:
             case "POST", "/state":
-                said = self._state(lines)
+                said = self._state(_lines(sent))
             case "POST", "/remember":
-                said = self._remember(lines)
+                said = self._remember(_lines(sent))
+            case "POST", "/v3/discovery:extension_configs":
+                kind, said = "application/json", envoy_state(*self._look())
+            case "GET", "/alive":
+                said = ""
             case _:
-                start_response("404 Not Found", [("Content-Type", "text/plain")])
+                start_response("404 Not Found", [("Content-Type", kind)])
                 return [b""]
-        start_response("200 OK", [("Content-Type", "text/plain")])
+        start_response("200 OK", [("Content-Type", kind)])
         return [said.encode()]
 
     def _state(self, lines: Iterable[str]) -> str:
-        LOOKS.inc()
         self._count(dict(line.split("=", 1) for line in lines if "=" in line))
+        version, fault = self._look()
+        return f"version={version}\nfault={fault}\n"
+
+    def _look(self) -> tuple[int, str]:
+        """Return the policy's version in force, and its answer while we are gone."""
+        LOOKS.inc()
         policy = self._policy()
-        version = policy.version if policy else 0
-        return f"version={version}\nfault={'release' if self._releases(policy) else 'deny'}\n"
+        return policy.version if policy else 0, "release" if self._releases(policy) else "deny"
 
     def _count(self, stated: dict[str, str]) -> None:
         for outcome, counter in _ANSWERS.items():
@@ -127,3 +140,24 @@ class Exchange:
         self._loop.call_soon_threadsafe(remember)
         done.result(WAIT_SECONDS)
         return ""
+
+
+def envoy_state(version: int, fault: str) -> str:
+    """Return what holds as a filter that Envoy puts into every request.
+
+    Source: Envoy 1.40, xDS REST protocol; extension configuration discovery; filter `set_metadata`.
+    """
+    stated = {
+        "@type": f"{ENVOY_TYPES}/envoy.extensions.filters.http.set_metadata.v3.Config",
+        "metadata": [
+            {"metadata_namespace": "sparekey.state", "value": {"version": str(version), "fault": fault}}
+        ],
+    }
+    kind = f"{ENVOY_TYPES}/envoy.config.core.v3.TypedExtensionConfig"
+    resource = {"@type": kind, "name": "sparekey-state", "typed_config": stated}
+    answer = {"version_info": f"{version}.{fault}", "type_url": kind, "resources": [resource]}
+    return json.dumps(answer)
+
+
+def _lines(sent: bytes) -> list[str]:
+    return sent.decode("ascii", "replace").splitlines()

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from gateway.cookies import Cookie, cookie_name
 from gateway.data_plane.claim import public_keys
+from gateway.data_plane.direct_requests import BROWSER_FIELDS, DOCUMENT_FIELDS, PLAIN_REQUEST, variable
 from gateway.data_plane.exchange import COUNTED
 from gateway.data_plane.lua_value import lua_value
 from gateway.plane import sign_in_pages
@@ -29,6 +30,8 @@ MODULES = ("claim", "python", "request", "link", "response")
 SYSTEM_AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 ASK_SECONDS = 60
 FORWARDED = {Treatment.FORWARDED, Treatment.FORWARDED_FOR, Treatment.FORWARDED_HOST}
+STATED_OF_BYTES = ("Content-Digest", "Content-MD5", "Digest", "Repr-Digest")
+"""Of pages that may change nobody states what they were."""
 PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./\[\]-]+")
 """What may stand in the configuration unquoted."""
 
@@ -110,15 +113,20 @@ def configuration(settings: Settings, edge: Edge, *, recogniser: Recognised, vau
             "ca": _plain(idp.tls_ca or SYSTEM_AUTHORITIES),
         },
         gateway=_plain(gateway.listen),
-        settings=lua_value(_lua_settings(settings, recogniser, vault)),
+        settings=lua_value(lua_settings(settings, recogniser, vault)),
         sources=[(name, (SOURCES / f"{name}.lua").read_text("utf-8")) for name in MODULES],
         timeouts=gateway.timeouts,
         limits=gateway.limits,
+        authorization_path=_plain(recogniser.authorization_path.decode()),
+        plain_request=_in_quotes(PLAIN_REQUEST),
+        document_fields=[(field, variable(field)) for field in DOCUMENT_FIELDS],
+        browser_fields=[(field, variable(field)) for field in BROWSER_FIELDS],
+        stated_of_bytes=STATED_OF_BYTES,
         host=_plain(origin.host.decode()),
         name=_plain(origin.name),
         scheme=origin.scheme,
         port=origin.port,
-        documents=[f"{how} {_plain(path)}" for how, path in _documents(settings, edge)],
+        documents=[f"{how} {_plain(path)}" for how, path in documents(settings, edge)],
         own_locations=[
             f"= {_plain(gateway.prefix)}",
             f"^~ {gateway.prefix}/",
@@ -127,7 +135,8 @@ def configuration(settings: Settings, edge: Edge, *, recogniser: Recognised, vau
     )
 
 
-def _lua_settings(settings: Settings, recogniser: Recognised, vault: Vault) -> dict[str, object]:
+def lua_settings(settings: Settings, recogniser: Recognised, vault: Vault) -> dict[str, object]:
+    """Return what the Lua of every plane is told."""
     gateway = settings.gateway
     cookies = PlaneCookies(gateway)
     browser = cookies.browser(())
@@ -168,7 +177,7 @@ def _page(page: tuple[int, str, str]) -> str:
     return sign_in_pages.stopped(page, "REFERENCE").body.decode()
 
 
-def _documents(settings: Settings, edge: Edge) -> Iterable[tuple[str, str]]:
+def documents(settings: Settings, edge: Edge) -> Iterable[tuple[str, str]]:
     """Yield what everybody may read, as nginx's locations: exact paths, and beginnings of paths."""
     realm = urlsplit(settings.idp.issuer).path.rstrip("/")
     yield "=", f"{realm}/.well-known/openid-configuration"

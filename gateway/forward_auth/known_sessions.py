@@ -114,6 +114,8 @@ class KnownSessions:
             StoreUnavailable: It cannot be told.
             Overloaded: Too many wait.
         """
+        if not self._sessions.is_ours(token, host):
+            return None
         if self._waiting >= WAITING:
             raise Overloaded
         self._waiting += 1

@@ -24,7 +24,7 @@ from gateway.plane.hold import HOLD_LIFETIME
 from gateway.plane.loop_guard import LoopGuard
 from gateway.plane.observe import new_reference
 from gateway.plane.sign_in_audit import SignInAudit
-from gateway.plane.sign_in_metrics import Outcome, count, count_fault
+from gateway.plane.sign_in_metrics import Outcome, count, count_fault, count_reports
 from gateway.portal_session import PortalSession
 from gateway.services import services
 from idp_plugin.base import AuthorizationAnswer, Exchange, SignIn
@@ -44,7 +44,9 @@ def sign_in() -> ResponseReturnValue:
         return page_of_stop("hold_gone", 410)
     session = signed_in()
     who = _sign_in_of(session, application)
-    match _decision(who):
+    decision = _decision(who)
+    count_reports(decision)
+    match decision:
         case Release():
             return _hand_over(session, application, note)
         case Interrupt():

@@ -106,14 +106,18 @@ def _another_session(held: HeldSignIn) -> ResponseReturnValue:
 
 def _delivered(released: Replay | Repost | Parked) -> Response:
     match released:
-        case Replay(location=location):
-            return Response(status=303, headers={"Location": location})
+        case Replay(location=location, set_cookie=cookie):
+            return Response(status=303, headers=[("Location", location), *_given(cookie)])
         case Repost(application=application):
             allow_forms_to(*onward(application))
             return as_response(render_template("hold/repost.html", again=released))
         case Parked():
             return _parked(released)
     assert_never(released)
+
+
+def _given(cookie: str) -> list[tuple[str, str]]:
+    return [("Set-Cookie", cookie)] if cookie else []
 
 
 def _parked(parked: Parked) -> Response:

@@ -13,10 +13,10 @@ from gateway.browser import browser_secret
 from gateway.errors import ShownIn
 from gateway.forms import ButtonForm, CodeForm, KindForm
 from gateway.pages import way_back
-from gateway.pages.answers import client_address, client_agent
+from gateway.pages.answers import client_address, client_agent, see_other
 from gateway.pages.asking import asking, what_was_asked
 from gateway.pages.identity import allow_buttons_to
-from gateway.pages.reset import attempt_at, attempt_id, go_to, journey, pages
+from gateway.pages.reset import attempt_at, attempt_id, go_to, journey, page_of, pages
 from gateway.services import services
 
 
@@ -60,8 +60,10 @@ def check() -> ResponseReturnValue:
         return _ask_code(attempt, form), 422
     try:
         with ShownIn(form, "code", form.refusals) as shown:
-            journey().verify(attempt.id, form.answer(), browser=browser_secret(), now=services().clock())
-            return go_to("resume")
+            proved = journey().verify(
+                attempt.id, form.answer(), browser=browser_secret(), now=services().clock()
+            )
+            return see_other(page_of(proved))
     except Unavailable:
         return _too_early(attempt, form)
     return _ask_code(attempt, form), shown.status

@@ -31,11 +31,17 @@ _REFUSAL_TOLD_EVERY = dt.timedelta(hours=1)
 @pages.get("/oidc/callback")
 def callback() -> ResponseReturnValue:
     """Take the provider's answer, start a portal session, go on to where the person was going."""
-    _require_few_refusals()
     answer = {name: values[0] for name, values in request.args.lists() if len(values) == 1}
+    # Security: what this browser never began costs nothing and counts nothing, or any page on the web could
+    # have its readers' browsers use up the sign-ins of everybody behind their address (S5).
+    is_own = bool(services().signin.going_to(answer, browser=browser_digest()))
+    if is_own:
+        _require_few_refusals()
     try:
         signed_in = services().signin.finish(answer, browser=browser_digest(), now=services().clock())
     except SignInRefused as refused:
+        if is_own:
+            services().counters.hit([_refusals()], now=services().clock())
         return _refused(refused)
     _leave_to_nobody_else(signed_in)
     # Security: the old token dies with the sign-in, whoever planted it.
@@ -123,7 +129,6 @@ def _require_few_refusals() -> None:
 
 def _refused(refused: SignInRefused) -> ResponseReturnValue:
     reference, now = new_reference(), services().clock()
-    services().counters.hit([_refusals()], now=now)
     log.warning("portal_sign_in_refused", why=refused.why, reference=reference)
     # Once an hour for each address block: refusals are cheap to provoke, and must not fill the audit.
     if services().expiring.once("refusal told", address_block(client_address()), ttl=_REFUSAL_TOLD_EVERY):

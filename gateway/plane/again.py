@@ -9,6 +9,8 @@ class Replay:
     """Send the browser to this address: the IdP answers anew and silently."""
 
     location: str = field(repr=False)
+    set_cookie: str = field(default="", repr=False)
+    """Value of a `Set-Cookie` field that the IdP needs for it; empty for none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,12 @@ from enforcement.decision import Deny, Interrupt, Release
 from enforcement.gate import Gate
 from gateway.plane import sign_in_pages
 from gateway.plane.ask_gate import ask_gate
-from gateway.plane.authorization_request import AuthorizationRequest, client_of_step, is_of_step
+from gateway.plane.authorization_request import (
+    AuthorizationRequest,
+    ReleasePlan,
+    client_of_step,
+    is_of_step,
+)
 from gateway.plane.cas_request import cas_client, without_ticket
 from gateway.plane.faults import Faults
 from gateway.plane.hold import Holds, application_of
@@ -28,7 +33,14 @@ from gateway.plane.sign_in_audit import SignInAudit
 from gateway.plane.sign_in_metrics import SESSION_MISSES, Outcome, count, count_reports
 from gateway.plane.silent_refusal import SilentRefusal
 from gateway.plane.verdict import Headers, Pass, Replace, Verdict
-from idp_plugin.base import AuthorizationAnswer, Exchange, SignIn, SignInRecogniser, Unrecognised
+from idp_plugin.base import (
+    AuthorizationAnswer,
+    Exchange,
+    Resumption,
+    SignIn,
+    SignInRecogniser,
+    Unrecognised,
+)
 from idp_plugin.errors import IdpUnavailable
 from store.audit import AuditAction
 from store.errors import StoreUnavailable
@@ -169,7 +181,14 @@ class Decider:
         browser = answered.browser
         if not self.guard.may_hold(sign_in, application_of(answered.answer.redirect_uri)):
             return self._end_loop(sign_in, now)
-        hold = self.holds.keep(sign_in, answered.answer, request, answered.exchange, now=now)
+        hold = self.holds.keep(
+            sign_in,
+            answered.answer,
+            request,
+            answered.exchange,
+            now=now,
+            resumption=self._resumption(answered, request),
+        )
         count(Outcome.HELD)
         fields: Headers = (
             (b"Location", f"{self.hold_address}/{hold.id}".encode()),
@@ -178,6 +197,17 @@ class Decider:
         )
         cookies = browser.set_cookie + self.cookies.hold(hold.id, hold.secret)
         return Replace(303, fields + cookies)
+
+    def _resumption(
+        self, answered: Answered, request: AuthorizationRequest | SamlRequest | None
+    ) -> Resumption | None:
+        """Return how a request that is spent is taken up again, if it can be."""
+        if request is None or request.plan is not ReleasePlan.PARKED_ONLY:
+            return None
+        # Security: providers remember one request of a browser, its last; no other is taken for it (S11).
+        if not self.remembered.is_newest(answered.browser.id, request.target):
+            return None
+        return self.recogniser.resumption(answered.exchange)
 
     def _end_loop(self, sign_in: SignIn, now: dt.datetime) -> Verdict:
         reference = new_reference()

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from pydantic import TypeAdapter
 
 from enforcement.decision import Decision, Deny, Interrupt, Release
 from enforcement.gate import Gate
@@ -25,7 +26,7 @@ from gateway.plane.loop_guard import LoopGuard
 from gateway.plane.parked import Parked, pack, parked_until, unpack
 from gateway.plane.saml_request import SamlRequest
 from gateway.plane.sign_in_audit import SignInAudit
-from idp_plugin.base import AuthorizationAnswer, Exchange, SignIn, Subject
+from idp_plugin.base import AuthorizationAnswer, Exchange, Resumption, SignIn, Subject
 from store.audit import AuditAction
 from store.errors import SealBroken
 from store.expiring import Expiring
@@ -33,11 +34,13 @@ from store.vault import Vault, open_with, seal_with
 
 HOLD = "hold"
 PARKED = "parked"
+RESUMPTION = "resumption"
 HOLD_LIFETIME = dt.timedelta(minutes=10)
 PARKED_LIFETIME = dt.timedelta(seconds=55)
 """Keycloak's `accessCodeLifespan` (60 s by default, fixed when the code is issued) less 5 s."""
 SHORTEST = dt.timedelta(seconds=1)
 """What Valkey keeps at least; an answer that is over by then is not delivered."""
+_RESUMPTION = TypeAdapter(Resumption)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +113,12 @@ class Holds:
         exchange: Exchange,
         *,
         now: dt.datetime,
+        resumption: Resumption | None = None,
     ) -> KeptHold:
         """Hold an answer; it is parked only where its request cannot simply be sent again.
+
+        Args:
+            resumption: How a request that is spent is taken up again.
 
         Raises:
             StoreUnavailable: Nothing is held.
@@ -128,6 +135,8 @@ class Holds:
         )
         if held.plan is not ReleasePlan.EXACT:
             self._park(hold, exchange, held.parked_until - now)
+        if resumption:
+            self._put_sealed(RESUMPTION, hold, _RESUMPTION.dump_json(resumption), HOLD_LIFETIME)
         self._expiring.put(HOLD, hold.id, dump(held, hold.secret), ttl=HOLD_LIFETIME)
         return hold
 
@@ -200,19 +209,28 @@ class Holds:
         if held.plan is ReleasePlan.PARKED_THEN_REWRITTEN and held.sign_in.session_id:
             mark = self._vault.digest(held.sign_in.session_id, "session")
             return Replay(self._public + rewritten(held.target, mark))
-        return StartAgain(held.application)
+        return self._take_up_again(held, secret) or StartAgain(held.application)
 
     def _park(self, hold: KeptHold, exchange: Exchange, lifetime: dt.timedelta) -> None:
-        key = _parking_key(hold.secret)
-        sealed = seal_with(key, pack(exchange), f"{PARKED}:{hold.id}")
-        self._expiring.put(PARKED, hold.id, sealed, ttl=max(lifetime, SHORTEST))
+        self._put_sealed(PARKED, hold, pack(exchange), max(lifetime, SHORTEST))
 
     def _take_parked(self, held: HeldSignIn, secret: str, now: dt.datetime) -> Parked | None:
-        sealed = self._expiring.take(PARKED, held.id)
-        if sealed is None or now >= held.parked_until:
-            return None
+        packed = self._take_sealed(PARKED, held, secret)
+        return unpack(packed) if packed and now < held.parked_until else None
+
+    def _take_up_again(self, held: HeldSignIn, secret: str) -> Replay | None:
+        kept = self._take_sealed(RESUMPTION, held, secret)
+        resumption = _RESUMPTION.validate_json(kept) if kept else None
+        return Replay(self._public + resumption.target, resumption.set_cookie) if resumption else None
+
+    def _put_sealed(self, kind: str, hold: KeptHold, content: bytes, lifetime: dt.timedelta) -> None:
+        sealed = seal_with(_parking_key(hold.secret), content, f"{kind}:{hold.id}")
+        self._expiring.put(kind, hold.id, sealed, ttl=lifetime)
+
+    def _take_sealed(self, kind: str, held: HeldSignIn, secret: str) -> bytes | None:
+        sealed = self._expiring.take(kind, held.id)
         try:
-            return unpack(open_with(_parking_key(secret), sealed, f"{PARKED}:{held.id}"))
+            return open_with(_parking_key(secret), sealed, f"{kind}:{held.id}") if sealed else None
         except SealBroken:
             return None
 

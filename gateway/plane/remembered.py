@@ -103,9 +103,19 @@ class RememberedRequests:
         requests = self._in_memory(browser)
         found = _answered(requests, redirect_uri, state)
         if not found:
-            requests = [_load(entry) for entry in self._expiring.entries(KIND, browser)] or requests
+            # What came milliseconds ago is in memory alone; what another gateway heard, in Valkey alone.
+            requests += [_load(entry) for entry in self._expiring.entries(KIND, browser)]
             found = _answered(requests, redirect_uri, state) or _hidden(requests, step_client)
         return found[0] if len(found) == 1 else None
+
+    def is_newest(self, browser: str, target: str) -> bool:
+        """Tell whether a request is the last that a browser made.
+
+        Raises:
+            StoreUnavailable: Not in memory, and Valkey does not answer.
+        """
+        kept = self._kept_in_memory(browser) or list(map(_kept, self._expiring.entries(KIND, browser)))
+        return kept[:1] == [target]
 
     def matching_saml(self, browser: str, answer: AuthorizationAnswer) -> SamlRequest | None:
         """Return the newest SAML request that an answer belongs to; None where two relying parties asked.

@@ -24,9 +24,10 @@ TARGET = re.compile(rb'/[!-"$-~]*')
 
 NON_CANONICAL_PATH = re.compile(
     rb"//|[;\\]|/\.\.?(?:/|\Z)"
-    # Encoded dot, slash, backslash and controls; encoded letters and digits, which only hide a path
-    # from a rule about it; and escapes that are none.
-    rb"|%(?:2[EeFf]|5[Cc]|[01][0-9A-Fa-f]|7[Ff]"
+    # Encoded slash, backslash and controls; whatever needs no encoding (dots and hyphens, letters and
+    # digits), which only hides a path from a rule about it; and escapes that are none.
+    # Source: RFC 3986 section 2.3, unreserved characters.
+    rb"|%(?:2[DdEeFf]|5[CcFf]|[01][0-9A-Fa-f]|7[EeFf]"
     rb"|3[0-9]|[46][1-9A-Fa-f]|[57][0-9Aa]"
     rb"|(?![0-9A-Fa-f]{2}))"
 )

@@ -95,6 +95,8 @@ RESPONSE_FIELDS = {
     b"set-cookie": Treatment.SET_COOKIE,
     # Security: no script of the identity provider may reach over our pages (S22).
     b"service-worker-allowed": Treatment.DROP,
+    # Security: an Envoy in front would take us for dead, and the policy's fault answer would hold (S10).
+    b"x-envoy-immediate-health-check-fail": Treatment.DROP,
     b"accept-ranges": Treatment.VALIDATOR,
     b"content-digest": Treatment.VALIDATOR,
     b"content-md5": Treatment.VALIDATOR,

@@ -7,7 +7,7 @@ import enum
 import re
 from collections.abc import Mapping, Sequence
 
-from idp_plugin.demo.ber import Malformed, elements
+from idp_plugin.ber import Malformed, elements
 from idp_plugin.ldap.names import comparable
 
 

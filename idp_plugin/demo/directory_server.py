@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from idp_plugin.demo import ber, directory
+from idp_plugin import ber
+from idp_plugin.demo import directory
 from idp_plugin.demo.directory import DemoDirectory, Refused
 from idp_plugin.demo.directory_entry import DirectoryEntry
 from idp_plugin.demo.directory_filter import matches

@@ -29,6 +29,8 @@ from idp_plugin.ldap.openldap import OpenLdap
 
 SESSION_COOKIE = "demo_idp_session"
 """The cookie that carries the provider's session: what `idp.session_cookies` names in the demo."""
+SESSIONS_PATH = "/admin/sessions/end"
+"""Where all sessions of a person are ended: `idp.sessions_path` in the demo."""
 
 # The one script of the form_post page; the policy allows exactly this text.
 SUBMIT_SCRIPT = "document.forms[0].submit();"
@@ -268,7 +270,7 @@ def _register_machine_endpoints(app: Flask, provider: Provider, server: Authoriz
             return {"error": "invalid_token"}, 401, {"WWW-Authenticate": 'Bearer error="invalid_token"'}
         return claims_of(identity, held.scope), 200, {}
 
-    @app.post("/admin/sessions/end")
+    @app.post(SESSIONS_PATH)
     def end_sessions() -> tuple[Mapping[str, Any], int, Mapping[str, str]]:
         given = request.authorization
         client = provider.clients.get(given.username or "") if given and given.type == "basic" else None

@@ -11,8 +11,9 @@ from urllib.parse import unquote, urlsplit
 import structlog
 
 from idp_plugin.authorization_answer import Target, targets
-from idp_plugin.base import AuthorizationAnswer, Exchange, SignIn, Subject, Unrecognised
+from idp_plugin.base import AuthorizationAnswer, Exchange, Resumption, SignIn, Subject, Unrecognised
 from idp_plugin.cookie_fields import cookies_set
+from idp_plugin.keycloak.resumption import resumption
 from idp_plugin.known_sessions import KnownSessions
 from idp_plugin.oidc import session_cookie
 from idp_plugin.oidc_provider import OidcProvider
@@ -116,6 +117,11 @@ class KeycloakRecogniser:
         if self._believes_cookies and not self._needs_claims():
             return self._known.settle(believed)
         return self._ask(exchange, stated)
+
+    def resumption(self, exchange: Exchange) -> Resumption | None:
+        """Return how a sign-in is taken up again from Keycloak's own cookie."""
+        is_https = self._provider.public.startswith("https:")
+        return resumption(exchange, self._realm_path, is_https=is_https)
 
     def forget(self, session_id: str) -> None:
         """Forget a session that has ended."""

@@ -24,9 +24,10 @@ from idp_plugin.ldap.active_directory_policy import AccountPolicy, AccountPolicy
 from idp_plugin.ldap.active_directory_rights import RightCheck, check_rights, may_unexpire
 from idp_plugin.ldap.active_directory_root import ACCESS_LIST, RootEntry, root_entry
 from idp_plugin.ldap.active_directory_rules import names_in
-from idp_plugin.ldap.connection import Control, Entry, Session
+from idp_plugin.ldap.connection import Entry, Session
 from idp_plugin.ldap.directory import LdapDirectory, utc_now
 from idp_plugin.ldap.groups import GroupReader
+from idp_plugin.ldap.message import Control
 from idp_plugin.ldap.names import alike, equals, is_askable, is_uuid
 from idp_plugin.ldap.password_write import PasswordWrite, require_writable
 from idp_plugin.password_rule import PasswordRule

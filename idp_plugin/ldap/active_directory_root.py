@@ -6,7 +6,8 @@ Source: [MS-ADTS] section 3.1.1.3.2 (root DSE) and 3.1.1.3.4.1.27 (policy hints)
 from dataclasses import dataclass
 
 from idp_plugin.errors import IdpMisconfigured
-from idp_plugin.ldap.connection import Control, Session
+from idp_plugin.ldap.connection import Session
+from idp_plugin.ldap.message import Control
 from idp_plugin.ldap.security_descriptor import MalformedDescriptor, security_id
 from idp_plugin.ldap.server_facts import POLICY_HINTS
 

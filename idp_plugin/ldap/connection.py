@@ -1,4 +1,4 @@
-"""The strict connection: every call of ldap3 is here, so that another library could take its place.
+"""The strict connection: what may be asked and written, over `conversation`.
 
 What it insists on, and why, was measured on real directories: verification always; StartTLS before
 anything else on `ldap://`; one deadline over the whole operation; and a write is never sent twice. `servers`
@@ -9,28 +9,17 @@ import contextlib
 import select
 import socket
 import ssl
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-import ldap3
-from ldap3.core.exceptions import LDAPException
-from ldap3.utils import asn1
-from pyasn1.error import PyAsn1Error
-
+from idp_plugin import ber
 from idp_plugin.errors import IdpMisconfigured, OutcomeUnknown
+from idp_plugin.ldap import message
 from idp_plugin.ldap.address import Server
-from idp_plugin.ldap.password_policy_control import (
-    PASSWORD_POLICY_OID,
-    MalformedControl,
-    PasswordPolicyResponse,
-    decode,
-)
-from idp_plugin.ldap.strict_socket import Deadline, PlainSocket, secure
-
-_REFERRAL_FIELD = 3
-# ldap3 2.9.1 cannot read a referral that answers an extended operation; it can those of other answers.
-asn1.EXTENDED_RESPONSE_CONTEXT.setdefault(_REFERRAL_FIELD, asn1.decode_sequence)
+from idp_plugin.ldap.conversation import Conversation
+from idp_plugin.ldap.message import ADD, DELETE, REPLACE, Change, Control, Message
+from idp_plugin.ldap.password_policy_control import PASSWORD_POLICY_OID, PasswordPolicyResponse, decode
+from idp_plugin.ldap.strict_socket import Deadline, PlainSocket, TlsSocket, secure
 
 _GOODBYE_SECONDS = 0.5
 
@@ -49,9 +38,6 @@ INSUFFICIENT_ACCESS = 50
 UNWILLING = 53
 _TRY_ANOTHER = frozenset({1, 51, 52, 80})
 """operationsError, busy, unavailable, other: this server cannot now, another one might."""
-
-Control = tuple[str, bool, bytes | None]
-"""Number, whether the server must refuse when it does not know it, and value."""
 
 POLICY_CONTROL: Control = (PASSWORD_POLICY_OID, False, None)
 _PAGED_RESULTS = "1.2.840.113556.1.4.319"
@@ -85,6 +71,8 @@ class Answer:
     policy: PasswordPolicyResponse = field(default_factory=PasswordPolicyResponse)
     diagnostic: str = field(default="", repr=False)
     """The server's own words: only for dialects that put codes into them, and never shown or logged."""
+    cookie: bytes = field(default=b"", repr=False)
+    """Where the next page of a long search begins; empty where there is none."""
 
 
 class ServerFailed(Exception):
@@ -102,8 +90,9 @@ class ServerFailed(Exception):
 class Session:
     """An open, verified connection to one server; used by one thread for one operation."""
 
-    def __init__(self, connection: ldap3.Connection, server: Server, deadline: Deadline) -> None:
-        self._connection = connection
+    def __init__(self, sock: TlsSocket, server: Server, deadline: Deadline) -> None:
+        self._socket = sock
+        self._conversation = Conversation(sock)
         self._deadline = deadline
         self.server = server
         self.has_written = False
@@ -121,11 +110,7 @@ class Session:
         if not dn or not given:
             # Spec: RFC 4513 section 5.1.2, an empty password is an anonymous bind that succeeds.
             return Answer(INVALID_CREDENTIALS)
-        self._connection.authentication = ldap3.SIMPLE
-        self._connection.user = dn
-        # Bytes, because ldap3 would put text through SASLprep, and browsers and servers do not.
-        self._connection.password = given
-        return self._asked(lambda: self._connection.bind(controls=[POLICY_CONTROL]))
+        return self._asked(message.bind(dn, given), message.BIND_ANSWER, [POLICY_CONTROL])[1]
 
     def renew(self, seconds: float) -> None:
         """Start the deadline again, for work that goes on page by page."""
@@ -138,8 +123,8 @@ class Session:
 
     def is_silent(self) -> bool:
         """Tell whether nothing waits to be read, as it does where the server hung up or left a message."""
-        sock = self._connection.socket
-        if sock is None or sock.fileno() < 0 or sock.pending():
+        sock = self._socket
+        if sock.fileno() < 0 or sock.pending() or not self._conversation.is_between_messages:
             return False
         waiting = select.poll()
         waiting.register(sock, select.POLLIN | select.POLLHUP | select.POLLERR)
@@ -167,10 +152,8 @@ class Session:
             must_exist: Whether a base that is missing, or hidden from us, is a mistake; else it is empty.
             controls: Sent along.
         """
-        answer = self._asked(
-            lambda: self._send_search(base, filter_, attributes, limit=limit, below=below, controls=controls)
-        )
-        found = list(self._entries())
+        request = message.search(base, filter_, attributes, limit=limit, below=below)
+        found, answer = self._asked(request, message.SEARCH_ANSWER, controls)
         is_whole = answer.code == SUCCESS or (answer.code == NO_SUCH_OBJECT and not must_exist)
         # The server's own limit may be lower than ours: then what was found is not all there is.
         is_enough = answer.code == SIZE_LIMIT_EXCEEDED and 0 < limit <= len(found)
@@ -190,107 +173,69 @@ class Session:
 
         Source: RFC 2696.
         """
-        answer = self._asked(
-            lambda: self._send_search(
-                base, filter_, attributes, limit=0, below=True, page=cookie, controls=controls
-            )
+        request = message.search(base, filter_, attributes, limit=0, below=True)
+        wanted = ber.sequence([ber.integer(PAGE), ber.text(cookie)])
+        found, answer = self._asked(
+            request, message.SEARCH_ANSWER, [(_PAGED_RESULTS, False, wanted), *controls]
         )
         if answer.code != SUCCESS:
             raise IdpMisconfigured(f"search below {base!r} answered {answer.code} on {self.server}")
-        said = self._connection.result.get("controls") or {}
-        return list(self._entries()), said.get(_PAGED_RESULTS, {}).get("value", {}).get("cookie") or b""
-
-    def _send_search(
-        self,
-        base: str,
-        filter_: str,
-        attributes: Sequence[str],
-        *,
-        limit: int,
-        below: bool,
-        page: bytes | None = None,
-        controls: Sequence[Control] = (),
-    ) -> None:
-        self._connection.search(
-            base,
-            filter_,
-            search_scope=ldap3.SUBTREE if below else ldap3.BASE,
-            dereference_aliases=ldap3.DEREF_NEVER,
-            attributes=list(attributes),
-            size_limit=limit,
-            paged_size=None if page is None else PAGE,
-            paged_cookie=page or None,
-            controls=list(controls) or None,
-        )
-
-    def _entries(self) -> Iterator[Entry]:
-        for item in self._connection.response or ():
-            # References to other servers are left alone: our credentials go nowhere else.
-            if item["type"] != "searchResEntry":
-                continue
-            raw = item["raw_attributes"]
-            said = {number: bytes(one["value"] or b"") for number, one in item.get("controls", {}).items()}
-            yield Entry(item["dn"], {name.lower(): tuple(values) for name, values in raw.items()}, said)
+        return found, answer.cookie
 
     def remove(self, dn: str, attribute: str, value: str) -> Answer:
         """Remove one value; NO_SUCH_ATTRIBUTE where it is not there any more."""
-        return self._written(
-            lambda: self._connection.modify(dn, {attribute: [(ldap3.MODIFY_DELETE, [value])]})
-        )
+        return self._modified(dn, [(DELETE, attribute, [value.encode()])])
 
     def replace(self, dn: str, attributes: Mapping[str, bytes], controls: Sequence[Control] = ()) -> Answer:
         """Give each attribute this one value, all of them or none."""
-        changes = {name: [(ldap3.MODIFY_REPLACE, [value])] for name, value in attributes.items()}
-        return self._written(lambda: self._connection.modify(dn, changes, controls=list(controls) or None))
+        changes = [(REPLACE, name, [value]) for name, value in attributes.items()]
+        return self._modified(dn, changes, controls)
 
     def exchange(
         self, dn: str, attribute: str, old: bytes, new: bytes, controls: Sequence[Control] = ()
     ) -> Answer:
         """Put one value in the place of another, which has to be there."""
-        changes = {attribute: [(ldap3.MODIFY_DELETE, [old]), (ldap3.MODIFY_ADD, [new])]}
-        return self._written(lambda: self._connection.modify(dn, changes, controls=list(controls) or None))
+        return self._modified(dn, [(DELETE, attribute, [old]), (ADD, attribute, [new])], controls)
 
     def clear(self, dn: str, attributes: Sequence[str]) -> Answer:
         """Remove every value of each attribute, whether or not there is one."""
-        changes: dict[str, Any] = {name: [(ldap3.MODIFY_REPLACE, [])] for name in attributes}
-        return self._written(lambda: self._connection.modify(dn, changes))
+        return self._modified(dn, [(REPLACE, name, []) for name in attributes])
 
     def write_password(self, dn: str, new: str, old: str | None = None) -> Answer:
         """Set a password by the extended operation, which makes the server hash and check it.
 
         Source: RFC 3062.
         """
-        return self._written(
-            lambda: self._connection.extend.standard.modify_password(
-                dn,
-                old.encode("utf-8") if old is not None else None,
-                new.encode("utf-8"),
-                controls=[POLICY_CONTROL],
-            )
-        )
+        request = message.modify_password(dn, new, old)
+        return self._written(request, message.EXTENDED_ANSWER, [POLICY_CONTROL])
 
-    def _asked(self, send: Callable[[], object]) -> Answer:
-        """Run something that may be asked again elsewhere."""
+    def _modified(self, dn: str, changes: Sequence[Change], controls: Sequence[Control] = ()) -> Answer:
+        return self._written(message.modify(dn, changes), message.MODIFY_ANSWER, controls)
+
+    def _asked(
+        self, request: bytes, answered_by: int, controls: Sequence[Control] = ()
+    ) -> tuple[list[Entry], Answer]:
+        """Ask something that may be asked again elsewhere."""
         try:
-            send()
-            answer = self._answer()
-        except _LIBRARY_FAILURES as error:
+            entries, last = self._conversation.ask(request, answered_by, controls)
+            found, answer = [_entry(each) for each in entries], _answer(last)
+        except _BROKEN as error:
             raise ServerFailed(self.server) from error
         if answer.code in _TRY_ANOTHER:
             raise ServerFailed(self.server)
-        return answer
+        return found, answer
 
-    def _written(self, send: Callable[[], object]) -> Answer:
-        """Run a write once.
+    def _written(self, request: bytes, answered_by: int, controls: Sequence[Control]) -> Answer:
+        """Send a write once.
 
         Raises:
             OutcomeUnknown: The answer was lost; it is never sent again.
         """
         self.has_written = True
         try:
-            send()
-            answer = self._answer()
-        except _LIBRARY_FAILURES as error:
+            _, last = self._conversation.ask(request, answered_by, controls)
+            answer = _answer(last)
+        except _BROKEN as error:
             raise OutcomeUnknown(str(self.server)) from error
         if answer.code in _TRY_ANOTHER:
             self.has_written = False
@@ -301,89 +246,40 @@ class Session:
             raise ServerFailed(self.server, read_only=True)
         return answer
 
-    def _answer(self) -> Answer:
-        result = self._connection.result
-        control = (result.get("controls") or {}).get(PASSWORD_POLICY_OID)
-        value = bytes(control["value"] or b"") if control else b""
-        return Answer(int(result["result"]), decode(value), str(result.get("message") or ""))
-
     def abandon(self) -> None:
         """Free the socket without a word."""
-        if self._connection.socket is not None:
-            self._connection.socket.close()
+        self._socket.close()
 
     def close(self) -> None:
         """Say goodbye and free the socket, whatever state it is in."""
-        sock = self._connection.socket
         self._deadline.renew(_GOODBYE_SECONDS)
-        with contextlib.suppress(*_LIBRARY_FAILURES):
-            self._connection.unbind()
-        if sock is not None:
-            sock.close()
+        with contextlib.suppress(*_BROKEN):
+            self._conversation.tell(message.UNBIND)
+        self._socket.close()
 
 
-_LIBRARY_FAILURES: tuple[type[Exception], ...] = (
-    LDAPException,
-    OSError,
-    MalformedControl,
-    PyAsn1Error,
-    # What a server's garbage makes of ldap3's and pyasn1's decoders.
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    TypeError,
-    ValueError,
-)
+_BROKEN: tuple[type[Exception], ...] = (OSError, ValueError)
+"""What a server that hangs up, is late or sends garbage makes of a conversation."""
 
 
-class _StrictTls(ldap3.Tls):  # type: ignore[misc]  # ldap3 has no types
-    """Lets OpenSSL do the checks, with our deadline; ldap3's own checks are not used."""
-
-    def __init__(self, context: ssl.SSLContext, host: str, deadline: Deadline) -> None:
-        super().__init__(validate=ssl.CERT_REQUIRED)
-        self._context = context
-        self._host = host
-        self._deadline = deadline
-        self.certificate_failed = False
-
-    def wrap_socket(self, connection: Any, do_handshake: bool = False) -> None:
-        """Called by ldap3 when it wants TLS; it shakes hands at once, whatever is asked."""
-        del do_handshake
-        try:
-            connection.socket = secure(connection.socket, self._context, self._host, self._deadline)
-        except ssl.SSLCertVerificationError:
-            self.certificate_failed = True
-            raise
+def _entry(found: Message) -> Entry:
+    dn, attributes = message.entry(found)
+    return Entry(dn, attributes, found.controls)
 
 
-def _connection(server: Server, ip: str, tls: _StrictTls, deadline: Deadline) -> ldap3.Connection:
-    """Build ldap3's connection with everything that is dangerous or slow turned off."""
-    peer = ldap3.Server(
-        ip,
-        port=server.port,
-        use_ssl=not server.start_tls,
-        tls=tls,
-        get_info=ldap3.NONE,
-        allowed_referral_hosts=[],
-        connect_timeout=deadline.left(),
-    )
-    return ldap3.Connection(
-        peer,
-        client_strategy=ldap3.SYNC,
-        auto_bind=ldap3.AUTO_BIND_NONE,
-        auto_referrals=False,
-        auto_range=False,
-        check_names=False,
-        return_empty_attributes=False,
-        raise_exceptions=False,
-    )
+def _answer(last: Message) -> Answer:
+    result = message.result(last)
+    policy = decode(last.controls.get(PASSWORD_POLICY_OID, b""))
+    return Answer(result.code, policy, result.diagnostic, _cookie(last.controls.get(_PAGED_RESULTS)))
 
 
-def _require_tls(connection: ldap3.Connection) -> None:
-    # Security: nothing may be sent before this holds; ldap3's start_tls answers False in some cases
-    # instead of raising.
-    if not isinstance(connection.socket, ssl.SSLSocket):
-        raise TypeError(type(connection.socket))
+def _cookie(value: bytes | None) -> bytes:
+    """Return where the next page begins; empty where there is none."""
+    if not value:
+        return b""
+    ((_, content),) = ber.elements(value)
+    _, (_, cookie) = ber.elements(content)
+    return cookie
 
 
 def open_session(server: Server, context: ssl.SSLContext, deadline: Deadline) -> Session:
@@ -408,17 +304,27 @@ def open_session(server: Server, context: ssl.SSLContext, deadline: Deadline) ->
 
 
 def _open_address(server: Server, ip: str, context: ssl.SSLContext, deadline: Deadline) -> Session:
-    tls = _StrictTls(context, server.host, deadline)
-    connection = None
     try:
-        connection = _connection(server, ip, tls, deadline)
-        connection.open(read_server_info=False)
+        raw = socket.create_connection((ip, server.port), timeout=deadline.left())
         if server.start_tls:
-            connection.socket = PlainSocket.over(connection.socket, deadline)
-            connection.start_tls(read_server_info=False)
-        _require_tls(connection)
-    except _LIBRARY_FAILURES as error:
-        if connection is not None and connection.socket is not None:
-            connection.socket.close()
-        raise ServerFailed(server, certificate=tls.certificate_failed) from error
-    return Session(connection, server, deadline)
+            raw = _ready_for_tls(raw, deadline)
+        return Session(secure(raw, context, server.host, deadline), server, deadline)
+    except ssl.SSLCertVerificationError as error:
+        raise ServerFailed(server, certificate=True) from error
+    except _BROKEN as error:
+        raise ServerFailed(server) from error
+
+
+def _ready_for_tls(raw: socket.socket, deadline: Deadline) -> PlainSocket:
+    """Have the server agree to StartTLS; the socket is closed when it does not."""
+    plain = PlainSocket.over(raw, deadline)
+    try:
+        conversation = Conversation(plain)
+        _, answer = conversation.ask(message.extended(message.START_TLS), message.EXTENDED_ANSWER)
+        # Security: whatever came along with the answer could be anybody's, and is never read.
+        if message.result(answer).code != SUCCESS or not conversation.is_between_messages:
+            raise ConnectionError
+    except _BROKEN:
+        plain.close()
+        raise
+    return plain

@@ -30,9 +30,10 @@ from idp_plugin.last_write import LastWrite
 from idp_plugin.ldap import connection as ldap
 from idp_plugin.ldap.account_state import AccountState
 from idp_plugin.ldap.address import Server
-from idp_plugin.ldap.connection import Control, Entry, Session
+from idp_plugin.ldap.connection import Entry, Session
 from idp_plugin.ldap.convergence import Replicas
 from idp_plugin.ldap.groups import GroupReader, Power
+from idp_plugin.ldap.message import Control
 from idp_plugin.ldap.names import comparable, equals, is_askable
 from idp_plugin.ldap.password_write import PasswordWrite
 from idp_plugin.ldap.server_facts import READ_ONLY_PRODUCTS, FactsReader, ServerFacts

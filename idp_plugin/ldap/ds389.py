@@ -27,7 +27,7 @@ from idp_plugin.errors import (
 from idp_plugin.ldap import connection as ldap
 from idp_plugin.ldap.account_state import AccountState
 from idp_plugin.ldap.account_usability import says_locked
-from idp_plugin.ldap.connection import POLICY_CONTROL, Control, Entry, Session
+from idp_plugin.ldap.connection import POLICY_CONTROL, Entry, Session
 from idp_plugin.ldap.directory import LdapDirectory, utc_now
 from idp_plugin.ldap.ds389_policy import (
     SET_BY_SOMEBODY,
@@ -41,6 +41,7 @@ from idp_plugin.ldap.ds389_policy import (
 from idp_plugin.ldap.ds389_policy_reader import Ds389PolicyReader
 from idp_plugin.ldap.ds389_roles import RoleReader
 from idp_plugin.ldap.groups import GroupReader, group_names
+from idp_plugin.ldap.message import Control
 from idp_plugin.ldap.names import is_ds389_id, is_uuid, moment
 from idp_plugin.ldap.password_policy_control import PasswordPolicyError
 from idp_plugin.ldap.password_write import PasswordWrite, judge, require_writable

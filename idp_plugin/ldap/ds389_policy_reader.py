@@ -5,8 +5,9 @@ import time
 from collections.abc import Callable, Sequence
 
 from idp_plugin.errors import IdpMisconfigured
-from idp_plugin.ldap.connection import Control, Entry, Session
+from idp_plugin.ldap.connection import Entry, Session
 from idp_plugin.ldap.ds389_policy import POLICY_ATTRIBUTES, Ds389Policy
+from idp_plugin.ldap.message import Control
 from idp_plugin.ldap.names import comparable
 from idp_plugin.ldap.server_facts import ServerFacts
 

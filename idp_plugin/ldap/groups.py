@@ -43,6 +43,7 @@ class GroupReader:
         self._parents: dict[str, tuple[str, ...]] = {}
         self._stated: dict[str, tuple[str, ...]] = {}
         self._members_of: dict[str, frozenset[str]] = {}
+        self._of: dict[tuple[str, str], tuple[str, ...]] = {}
 
     def of(self, person: Entry, username: str) -> tuple[str, ...]:
         """Return the DNs of all groups, nested ones included, in no particular order.
@@ -50,6 +51,12 @@ class GroupReader:
         Raises:
             TooManyGroups: See above.
         """
+        who = (person.dn, username)
+        if who not in self._of:
+            self._of[who] = self._followed(person, username)
+        return self._of[who]
+
+    def _followed(self, person: Entry, username: str) -> tuple[str, ...]:
         found: dict[str, str] = {}
         ahead = [*person.all("memberOf"), *self._naming(person.dn, username)]
         while ahead:

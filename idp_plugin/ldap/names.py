@@ -1,14 +1,18 @@
 """Distinguished names, identifiers and times as they come and go."""
 
 import datetime as dt
+import functools
 import re
 import unicodedata
 
 from ldap3.core.exceptions import LDAPInvalidDnError
-from ldap3.utils.conv import escape_filter_chars
 from ldap3.utils.dn import parse_dn
 
+from idp_plugin.ldap.filter import escaped
+
 LONGEST_IDENTIFIER = 256
+_KEPT = 4096
+"""Names whose reading is remembered: of groups, and of people who are looked at again and again."""
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _DS389_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{8}){3}", re.IGNORECASE)
 _ESCAPES = re.compile(r"\\([0-9a-fA-F]{2})|\\(.)|(.)", re.DOTALL)
@@ -48,9 +52,10 @@ def is_ds389_id(value: str) -> bool:
 
 def equals(attribute: str, value: str) -> str:
     """Return a filter that compares by the directory's own rule; the value is escaped."""
-    return f"({attribute}={escape_filter_chars(value)})"
+    return f"({attribute}={escaped(value)})"
 
 
+@functools.lru_cache(maxsize=_KEPT)
 def comparable(dn: str) -> str:
     """Return a DN in the form in which two spellings are equal; what is no DN only in lower case."""
     try:
@@ -60,6 +65,7 @@ def comparable(dn: str) -> str:
     return ",".join(f"{name.lower()}={_escaped(_plain(value).lower())}" for name, value, _ in parts)
 
 
+@functools.lru_cache(maxsize=_KEPT)
 def leaf(dn: str) -> str:
     """Return the value of a DN's first part, unescaped: `staff` of `cn=staff,ou=groups,…`."""
     try:

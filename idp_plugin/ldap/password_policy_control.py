@@ -1,11 +1,12 @@
-"""The password policy response control, decoded by hand because ldap3 has no decoder for it.
+"""The password policy response control.
 
 Source: draft-behera-ldap-password-policy-10, section 6.2.
 """
 
 import enum
-from collections.abc import Iterator
 from dataclasses import dataclass
+
+from idp_plugin.ber import Malformed, elements
 
 PASSWORD_POLICY_OID = "1.3.6.1.4.1.42.2.27.8.5.1"  # noqa: S105 - an object identifier
 
@@ -39,21 +40,17 @@ class PasswordPolicyResponse:
     grace_sign_ins_left: int | None = None
 
 
-class MalformedControl(ValueError):
-    """The bytes are no password policy response."""
-
-
 def decode(value: bytes) -> PasswordPolicyResponse:
     """Decode a control's value; empty bytes are an empty response.
 
     Raises:
-        MalformedControl: Truncated or of another shape.
+        Malformed: Truncated or of another shape.
     """
     if not value:
         return PasswordPolicyResponse()
-    whole = list(elements(value))
+    whole = elements(value)
     if len(whole) != 1 or whole[0][0] != 0x30:
-        raise MalformedControl
+        raise Malformed
     response = PasswordPolicyResponse()
     for tag, content in elements(whole[0][1]):
         if tag == _WARNING:
@@ -85,33 +82,5 @@ def _known_error(number: int) -> PasswordPolicyError | None:
 
 def _number(content: bytes) -> int:
     if not content or len(content) > 8:
-        raise MalformedControl
+        raise Malformed
     return int.from_bytes(content, "big")
-
-
-def elements(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield (tag, content) of each BER element with a one-byte tag and a definite length.
-
-    Raises:
-        MalformedControl: Truncated.
-    """
-    position = 0
-    while position < len(data):
-        content, position, tag = _element(data, position)
-        yield tag, content
-
-
-def _element(data: bytes, position: int) -> tuple[bytes, int, int]:
-    if position + 2 > len(data):
-        raise MalformedControl
-    tag, length = data[position], data[position + 1]
-    start = position + 2
-    if length & 0x80:
-        size = length & 0x7F
-        if not 1 <= size <= 4 or start + size > len(data):
-            raise MalformedControl
-        length = int.from_bytes(data[start : start + size], "big")
-        start += size
-    if start + length > len(data):
-        raise MalformedControl
-    return data[start : start + length], start + length, tag

@@ -1,8 +1,7 @@
 """Sockets that verify whom they talk to and obey one deadline over a whole operation.
 
-ldap3's own `Tls` verifies nothing by default, knows no IP addresses on newer Pythons, sends no server
-name and leaves Nagle's algorithm on (45 ms per bind instead of 3); its time-outs count per read, so that
-a server which drips one byte a second holds a bind for ever. What is here replaces both.
+Nagle's algorithm is off (45 ms per bind instead of 3), and a time-out per read would let a server which
+drips one byte a second hold a bind for ever.
 """
 
 import socket

@@ -20,6 +20,10 @@ class ChannelDown(Exception):
     """The channel did not answer; what was sent may have arrived."""
 
 
+class NotSent(ChannelDown):
+    """The channel refused what was to be sent: it is full, or its user may not. It has not arrived."""
+
+
 class NotAccepted(Exception):
     """The gateway does not know this agent any more, or its clock is wrong; `why` is an identifier."""
 
@@ -89,7 +93,7 @@ class GatewayEnd(Protocol):
     """The gateway's end, of one directory. Blocking; shared between threads. Raises `ChannelDown`."""
 
     def send(self, order_id: str, body: bytes) -> str:
-        """Send an order; return the channel's number for it."""
+        """Send an order; return the channel's number for it. `NotSent` where it surely did not arrive."""
 
     def answer(self, order_id: str, wait: dt.timedelta) -> bytes | None:
         """Wait for the next answer to an order."""

@@ -11,7 +11,7 @@ from joserfc.jwk import OKPKey
 from idp_plugin.errors import IdpUnavailable, OutcomeUnknown
 from idp_plugin.writeback import answer as answers
 from idp_plugin.writeback.answer import Answer
-from idp_plugin.writeback.channel import ChannelDown, GatewayEnd, Withdrawal
+from idp_plugin.writeback.channel import ChannelDown, GatewayEnd, NotSent, Withdrawal
 from idp_plugin.writeback.keys import Untrusted
 from idp_plugin.writeback.order import Order
 
@@ -67,6 +67,8 @@ class Exchange:
         """Send; a channel that does not answer at all may come back, but what may have left is not resent."""
         try:
             self._delivery = self._channel.send(self._order.id, body)
+        except NotSent as error:
+            raise IdpUnavailable(self._order.target) from error
         except ChannelDown as error:
             if self._order.kind.writes:
                 # It may have arrived: the same answer is waited for, and withdrawn in the end.

@@ -23,6 +23,8 @@ from idp_plugin.writeback.keys import sign
 PATH = "/agent/call"
 LONGEST_POLL = dt.timedelta(seconds=20)
 _ANSWER_SECONDS = 10.0
+_KEPT_SECONDS = 60.0
+"""How long an unused connection stays open here: orders are further apart than the library expects."""
 _REFUSED = frozenset({400, 401, 403})
 
 
@@ -105,7 +107,8 @@ class HttpsAgentEnd:
 def open_client(url: str, ca: Path | None) -> httpx.Client:
     """Return an HTTP client that believes this authority alone, or the system's."""
     context = ssl.create_default_context(cafile=ca) if url.startswith("https:") else False
-    return httpx.Client(verify=context, trust_env=False, follow_redirects=False)
+    limits = httpx.Limits(keepalive_expiry=_KEPT_SECONDS)
+    return httpx.Client(verify=context, trust_env=False, follow_redirects=False, limits=limits)
 
 
 def post(client: httpx.Client, address: str, body: dict[str, Any], *, seconds: float) -> dict[str, Any]:

@@ -29,6 +29,8 @@ CREATE TABLE IF NOT EXISTS orders (
     answer BLOB
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS orders_begun_at ON orders (begun_at);
+CREATE INDEX IF NOT EXISTS orders_written ON orders (begun_at) WHERE writes AND state <> 'taken';
+CREATE INDEX IF NOT EXISTS orders_written_of ON orders (subject, begun_at) WHERE writes AND state <> 'taken';
 """
 _INSERT = "INSERT INTO orders (id, subject, writes, begun_at, state) VALUES (?, ?, ?, ?, ?)"
 _KEPT = dt.timedelta(days=1)
@@ -123,8 +125,9 @@ class Record:
 
     def writes_since(self, since: dt.datetime, subject: str | None = None) -> int:
         """Count orders that were allowed to write, of everybody or of one account."""
-        query = "SELECT count(*) FROM orders WHERE writes AND begun_at >= ? AND state <> ?"
-        values: list[object] = [_seconds(since), State.TAKEN.value]
+        # The state stands in the text, so that the indexes above are used: a day has thousands of orders.
+        query = "SELECT count(*) FROM orders WHERE writes AND state <> 'taken' AND begun_at >= ?"
+        values: list[object] = [_seconds(since)]
         if subject is not None:
             query += " AND subject = ?"
             values.append(_account(subject))

@@ -22,6 +22,7 @@ from idp_plugin.writeback.channel import (
     REDELIVERY,
     ChannelDown,
     Delivery,
+    NotSent,
     ReceivedBeat,
     Withdrawal,
 )
@@ -228,11 +229,17 @@ class StreamGatewayEnd(_Streams):
     def send(self, order_id: str, body: bytes) -> str:
         """Add the order, and let go of whatever is too old to be begun; agents let go of it sooner."""
         too_old = round((time.time() - KEPT.total_seconds()) * 1000)
-        with down():
-            added = self._send(
-                keys=[self._orders, self._key("awaited", order_id)],
-                args=[body, f"{too_old}-0", round(LIFE.total_seconds() * 1000)],
-            )
+        try:
+            with down():
+                added = self._send(
+                    keys=[self._orders, self._key("awaited", order_id)],
+                    args=[body, f"{too_old}-0", round(LIFE.total_seconds() * 1000)],
+                )
+        except ChannelDown as error:
+            # The order is the last that the script adds: where the server says no, it is not there.
+            if isinstance(error.__cause__, redis.ResponseError | redis.AuthenticationError):
+                raise NotSent from error
+            raise
         return cast(bytes, added).decode()
 
     def answer(self, order_id: str, wait: dt.timedelta) -> bytes | None:

@@ -1,5 +1,6 @@
 """Identities, capabilities and results as JSON, both ways."""
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,6 +9,8 @@ from pydantic import TypeAdapter, ValidationError
 from idp_plugin.base import Identity, TargetResult, WriterCapabilities
 from idp_plugin.writeback.keys import Untrusted
 
+LONGEST_LIFE = dt.timedelta(days=1)
+"""Of an old password, as the settings of a directory bound it."""
 _IDENTITY = TypeAdapter(Identity)
 _RESULTS = TypeAdapter(tuple[TargetResult, ...])
 _CAPABILITIES = TypeAdapter(WriterCapabilities)
@@ -58,6 +61,10 @@ def read_capabilities(value: Any) -> WriterCapabilities:
         Untrusted: It has another form.
     """
     try:
-        return _CAPABILITIES.validate_python(value)
+        read = _CAPABILITIES.validate_python(value)
     except ValidationError as error:
         raise Untrusted("capabilities") from error
+    # Security: work is put off for so long; beyond what a clock can tell, the step after a write would fail.
+    if not dt.timedelta(0) <= read.old_password_lives <= LONGEST_LIFE:
+        raise Untrusted("capabilities")
+    return read

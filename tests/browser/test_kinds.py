@@ -35,6 +35,7 @@ def context(chromium: Browser) -> Iterator[BrowserContext]:
         (kind_stories.questions, 4),
         (kind_stories.identity, 3),
         (kind_stories.links_in_messages, 6),
+        (kind_stories.handed_out, 2),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

@@ -40,14 +40,28 @@ def nginx_site() -> Iterator[Site]:
 
 
 @pytest.fixture(scope="session")
+def envoy_site() -> Iterator[Site]:
+    """The site behind Envoy, with HTTPS; shared."""
+    yield from _running("envoy")
+
+
+@pytest.fixture(scope="session")
 def embedded_site() -> Iterator[Site]:
     """The site behind the embedded plane; shared."""
     yield from _running("embedded")
 
 
-@pytest.fixture(params=["embedded", "nginx"])
+@pytest.fixture(params=["embedded", "nginx", "envoy"])
 def any_site(request: pytest.FixtureRequest) -> Site:
     """Each plane in turn: one suite for all."""
+    started: Site = request.getfixturevalue(f"{request.param}_site")
+    started.keycloak.planted.clear()
+    return started
+
+
+@pytest.fixture(params=["nginx", "envoy"])
+def native_site(request: pytest.FixtureRequest) -> Site:
+    """Each native plane in turn."""
     started: Site = request.getfixturevalue(f"{request.param}_site")
     started.keycloak.planted.clear()
     return started

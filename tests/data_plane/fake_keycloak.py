@@ -197,7 +197,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response_only(status)
         for name, value in fields:
             self.send_header(name, value)
-        if not any(name == "Content-Length" for name, _ in fields):
+        if not any(name in {"Content-Length", "Transfer-Encoding"} for name, _ in fields):
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":

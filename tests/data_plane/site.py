@@ -23,12 +23,12 @@ import httpx
 from store.database import Database
 from store.vault import Vault
 from tests.data_plane.fake_keycloak import AUTHORIZATION, FakeKeycloak, fake_keycloak
-from tests.servers import nginx_lua
+from tests.servers import envoy_edge, nginx_lua
 from tests.servers.certificates import Authority
 from tests.servers.processes import free_port, stop
 from tests.servers.visitor import Visitor, forms
 
-Plane = Literal["embedded", "nginx"]
+Plane = Literal["embedded", "nginx", "envoy"]
 SPAREKEY = Path(sys.executable).with_name("sparekey")
 CALLBACK = "https://application.example.org/callback"
 
@@ -179,6 +179,8 @@ def site(plane: Plane, folder: Path, *, on_fault: str = "deny") -> Iterator[Site
         stack.callback(_stop_all, started)
         if plane == "nginx":
             stack.enter_context(_nginx(started))
+        elif plane == "envoy":
+            stack.enter_context(_envoy(started))
         yield started
         for visitor in started.visitors:
             visitor.client.close()
@@ -197,7 +199,7 @@ def _site(plane: Plane, folder: Path, stack: contextlib.ExitStack) -> Site:
     keycloak = stack.enter_context(fake_keycloak(public))
     key = secrets.token_bytes(32)
     more = ""
-    if plane == "nginx":
+    if plane != "embedded":
         more = f'data_plane_socket = "{folder}/edge.sock"\ntrusted_proxies = ["127.0.0.1"]'
     settings = folder / "sparekey.toml"
     settings.touch(mode=0o600)
@@ -260,5 +262,21 @@ def _nginx(started: Site) -> Iterator[None]:
     assert printed.returncode == 0, printed.stderr
     with nginx_lua.serving(printed.stdout, folder, started.port):
         # What is in force is heard some milliseconds after the start.
+        eventually(lambda: started.metric("sparekey_data_plane_looks_total") > 1)
+        yield
+
+
+@contextlib.contextmanager
+def _envoy(started: Site) -> Iterator[None]:
+    folder = started.folder / "envoy"
+    folder.mkdir()
+    command: list[str | Path] = [
+        *(SPAREKEY, "data-plane", "envoy", "--settings", started.folder / "sparekey.toml"),
+        *("--listen", f"127.0.0.1:{started.port}", "--log", folder),
+        *("--certificate", started.folder / "edge.pem", "--key", started.folder / "edge.key"),
+    ]
+    printed = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert printed.returncode == 0, printed.stderr
+    with envoy_edge.serving(printed.stdout, folder, started.port):
         eventually(lambda: started.metric("sparekey_data_plane_looks_total") > 1)
         yield

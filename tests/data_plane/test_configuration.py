@@ -12,6 +12,7 @@ from gateway.cli.main import main
 from gateway.data_plane.lua_value import lua_value
 from tests.data_plane.site import SETTINGS
 from tests.servers.certificates import Authority
+from tests.servers.forward_auth_proxies import installed
 from tests.servers.nginx_lua import MODULE
 from tests.servers.presence import missing, program
 
@@ -24,7 +25,7 @@ class Printing:
     folder: Path
     authority: Authority
 
-    def __call__(self, *options: str, more: str = DATA_PLANE, **changes: str) -> Result:
+    def __call__(self, *options: str, more: str = DATA_PLANE, plane: str = "nginx", **changes: str) -> Result:
         facts = {
             "public": "https://localhost:8443",
             "port": "18080",
@@ -39,15 +40,8 @@ class Printing:
         }
         settings = self.folder / "sparekey.toml"
         settings.write_text(SETTINGS.format(**facts))
-        listed = [
-            "data-plane",
-            "nginx",
-            "--settings",
-            str(settings),
-            "--directory",
-            str(self.folder),
-            *options,
-        ]
+        writes = "--directory" if plane == "nginx" else "--log"
+        listed = ["data-plane", plane, "--settings", str(settings), writes, str(self.folder), *options]
         return CliRunner().invoke(main, listed)
 
 
@@ -88,8 +82,21 @@ def test_nginx_accepts_what_is_printed(printing: Printing, tls: tuple[str, ...],
     assert ("proxy_ssl_verify on;" in text) is provider.startswith("https")
 
 
-def test_no_secret_is_printed(printing: Printing, tls: tuple[str, ...]) -> None:
-    printed = printing(*tls).output
+@pytest.mark.parametrize("provider", ["http://127.0.0.1:18081", "https://idp.example.org", "https://[::1]:8"])
+def test_envoy_accepts_what_is_printed(printing: Printing, tls: tuple[str, ...], provider: str) -> None:
+    printed = printing(*tls, "--trusted-proxy", "10.0.0.0/8", provider=provider, plane="envoy")
+    assert printed.exit_code == 0, printed.output
+    file = printing.folder / "envoy.yaml"
+    file.write_text(printed.output)
+    command: list[str | Path] = [installed("envoy"), "--mode", "validate", "-c", file]
+    tested = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert tested.returncode == 0, tested.stderr
+    assert ("trusted_ca" in printed.output) is provider.startswith("https")
+
+
+@pytest.mark.parametrize("plane", ["nginx", "envoy"])
+def test_no_secret_is_printed(printing: Printing, tls: tuple[str, ...], plane: str) -> None:
+    printed = printing(*tls, plane=plane).output
     assert KEY not in printed
     assert "not asked here" not in printed
     assert "PRIVATE" not in printed
@@ -123,6 +130,15 @@ def test_options_cannot_break_out_of_their_place(printing: Printing, tls: tuple[
         printed = printing(*tls, option, value)
         assert printed.exit_code == 1, option
         assert "cannot stand in a configuration" in printed.output
+
+
+def test_what_is_no_address_is_not_printed_for_envoy(printing: Printing, tls: tuple[str, ...]) -> None:
+    for option, value in (("--listen", "443;}"), ("--trusted-proxy", "everybody")):
+        printed = printing(*tls, option, value, plane="envoy")
+        assert printed.exit_code == 1, option
+        assert "cannot stand in a configuration" in printed.output
+    printed = printing(*tls, "--documents", '/a"\n  evil: {{ x }}/', plane="envoy")
+    assert "\n  evil" not in printed.output
 
 
 def test_values_stay_inside_their_quotes() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import datetime as dt
 import io
+import json
 import os
 import threading
 from collections.abc import Iterator
@@ -106,6 +107,19 @@ def test_without_a_policy_nobody_is_released(told: Told) -> None:
         assert told.post("/state", "")[1] == "version=0\nfault=deny\n"
 
 
+@pytest.mark.parametrize("fault", ["release", "deny"])
+def test_envoy_is_told_the_same_in_its_own_words(told: Told, fault: str) -> None:
+    policy = adopt(told.database, rule(fault), author="test", now=now())
+    status, said = told.post("/v3/discovery:extension_configs", "{}")
+    answer = json.loads(said)
+    (resource,) = answer["resources"]
+    (stated,) = resource["typed_config"]["metadata"]
+    assert status == "200 OK"
+    assert answer["version_info"] == f"{policy.version}.{fault}"
+    assert stated["value"] == {"version": str(policy.version), "fault": fault}
+    assert told.post("/alive", "", "GET") == ("200 OK", "")
+
+
 def test_what_the_plane_answered_alone_is_counted_and_audited(told: Told) -> None:
     adopt(told.database, rule("deny"), author="test", now=now())
     before = ANSWERS.labels("decided")._value.get()
@@ -125,7 +139,12 @@ def test_only_what_can_be_a_request_of_a_browser_is_remembered(told: Told) -> No
 
 
 def test_nothing_else_is_answered(told: Told) -> None:
-    for method, path in (("GET", "/state"), ("POST", "/"), ("POST", "/sparekey/auth")):
+    for method, path in (
+        ("GET", "/state"),
+        ("POST", "/"),
+        ("POST", "/sparekey/auth"),
+        ("POST", "/v3/discovery:clusters"),
+    ):
         assert told.post(path, "", method)[0] == "404 Not Found"
 
 

@@ -63,6 +63,34 @@ def test_hiding_a_fact_never_relaxes_a_decision(
     assert strictness(policy, situation, facts, "") >= known
 
 
+BOUND_TO = ({}, {"clients": ["wiki"]}, {"networks": ["192.0.2.0/24"]}, {"protocols": ["oidc"]})
+"""One thing of a sign-in at most; `ANA`'s has all of them."""
+UNKNOWN = {"client_id": "", "address": "", "protocol": ""}
+OTHERS = {"client_id": "mail", "address": "198.51.100.1", "protocol": "saml"}
+
+
+def some_of(facts: dict[str, str]) -> list[dict[str, str]]:
+    """Every choice of some of the facts."""
+    names = [chosen for count in range(len(facts) + 1) for chosen in itertools.combinations(facts, count)]
+    return [{name: facts[name] for name in chosen} for chosen in names]
+
+
+@pytest.mark.parametrize("asks", [(False, True), (True, False)])
+def test_hiding_a_fact_relaxes_no_pair_of_rules(asks: tuple[bool, bool]) -> None:
+    for bound in itertools.product(BOUND_TO, repeat=2):
+        rules = [
+            {"required": required, "who": {"everyone": True, **narrow}}
+            for required, narrow in zip(asks, bound, strict=True)
+        ]
+        # A rule behind one for everybody is refused.
+        policy = a_policy(*(rules if bound[0] else rules[:1]))
+        for other in some_of(OTHERS):
+            situation = dataclasses.replace(ANA, **other)
+            known = strictness(policy, situation, None, "s")
+            hidden = [dataclasses.replace(situation, **unknown) for unknown in some_of(UNKNOWN)]
+            assert min(strictness(policy, each, None, "s") for each in hidden) >= known
+
+
 @given(policies(), situations, st.data())
 def test_the_rule_that_decides_is_possible_however_little_is_known(
     policy: Policy, situation: Situation, data: st.DataObject

@@ -236,9 +236,31 @@ def test_a_fault_is_answered_by_the_rule_that_was_last_known(
     assert gate.answer_fault(sign_in(groups=FINANCE)) == Deny("fault")
 
 
-def test_a_fault_with_unknown_groups_is_answered_as_the_strictest_rule_says(gate: Gate) -> None:
+STRICTEST_IS_SECOND = """
+[[rules]]
+name = "Robots"
+required = false
+[rules.who]
+groups = ["robots"]
+
+[[rules]]
+name = "Finance"
+on_fault = "deny"
+[rules.who]
+groups = ["finance"]
+"""
+
+
+def test_a_fault_with_unknown_groups_is_answered_as_the_strictest_rule_says(
+    gate: Gate, database: Database
+) -> None:
     gate.current_policy()
     assert gate.answer_fault(sign_in(groups=None)) == Deny("fault")
+    adopt(database, STRICTEST_IS_SECOND, author="tests", now=NOW)
+    newer = Gate(database)
+    newer.current_policy()
+    assert newer.answer_fault(sign_in(groups=None)) == Deny("fault")
+    assert newer.answer_fault(sign_in(groups=NOBODY)) == Release("fault")
 
 
 def test_a_fault_before_any_policy_was_read_is_denied(gate: Gate) -> None:

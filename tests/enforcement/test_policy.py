@@ -249,3 +249,25 @@ def test_a_kind_that_is_listed_for_one_purpose_alone_is_known() -> None:
         {"kinds": ["totp"]},
     )
     assert policy.kinds == {"email", "helpdesk_code", "totp"}
+
+
+HIDING = ["Everyone\x1b[1A\x1b[2K", "Everyone\nWeaker in: nothing", "Every\u202eone", "\x9b2J", "a\u2028b"]
+
+
+@pytest.mark.parametrize("name", HIDING)
+def test_no_name_hides_what_stands_beside_it_from_whoever_approves(name: str) -> None:
+    rule = {"name": "Everyone", "who": {"everyone": True}}
+    with pytest.raises(PolicyInvalid) as of_a_rule:
+        from_document({"rules": [{**rule, "name": name}]})
+    assert [where for where, _ in of_a_rule.value.problems] == ["rules.0.name"]
+    with pytest.raises(PolicyInvalid) as of_power:
+        from_document({"opened": [name], "rules": [rule]})
+    assert [where for where, _ in of_power.value.problems] == ["opened"]
+
+
+@pytest.mark.parametrize(
+    "name", ["Finance & HR, “north”", "همه\u200cی کارکنان", "全員", "Öffentlicher Dienst"]
+)
+def test_names_are_of_any_script(name: str) -> None:
+    policy = from_document({"rules": [{"name": name, "who": {"everyone": True}}]})
+    assert policy.rules[0].name == name

@@ -47,6 +47,19 @@ def test_a_weaker_version_waits_and_is_audited(database: Database, proposed: Wai
     assert event.detail == {"number": 1, "author": "ana", "weaker": "postpone"}
 
 
+def test_power_opened_by_the_file_waits_for_two_people_and_is_named(database: Database) -> None:
+    put_forward(database, POLICY, author="", now=NOW)
+    found = put_forward(database, f'opened = ["cn=helpdesk"]\n{POLICY}', author="", now=NOW)
+    assert isinstance(found, Waiting)
+    assert [each.told for each in found.weaker] == ["opened (cn=helpdesk)"]
+    (event,) = events(database, AuditAction.POLICY_PROPOSED)
+    assert event.detail["weaker"] == "opened (cn=helpdesk)"
+    assert not CurrentPolicy(database).get().opens("cn=helpdesk")
+    for author in ("ana", "ben"):
+        approve(database, found.number, author=author, now=NOW + HOUR, delay=HOUR)
+    assert CurrentPolicy(database).get().opens("CN=Helpdesk")
+
+
 def test_who_proposed_it_cannot_approve_it(database: Database, proposed: Waiting) -> None:
     with pytest.raises(ProposalRefused, match="same_person"):
         approve(database, proposed.number, author="ana", now=NOW + HOUR, delay=HOUR)

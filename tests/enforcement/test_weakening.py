@@ -55,6 +55,14 @@ def test_what_is_weaker_is_named_and_its_reverse_is_not(
     assert what(one(**after), one(**before)) == set()
 
 
+def test_power_that_is_opened_is_weaker_and_closed_power_is_not() -> None:
+    closed = one()
+    opened = closed.model_copy(update={"opened": ("cn=helpdesk",)})
+    assert weakenings(closed, opened) == (Weakening("", "cn=helpdesk", "opened"),)
+    assert what(opened, closed) == set()
+    assert what(opened, opened.model_copy(update={"opened": ("CN=Helpdesk",)})) == set()
+
+
 def test_both_rules_are_named() -> None:
     before = a_policy({"name": "Staff", "trust_delay_hours": 9})
     after = a_policy({"name": "All", "trust_delay_hours": 0})

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from flows.errors import Unavailable, WeakPassword
+from flows.errors import OutcomeIsUnknown, PasswordNotWritten, Unavailable, WeakPassword
+from flows.help.assembly import assemble_help
 from flows.passwords.settings import PasswordsSettings
 from flows.recovery.late_passwords import LatePasswords
 from idp_plugin.base import Identity, Subject, TargetOutcome
@@ -54,6 +55,9 @@ class Both(MemoryDirectory):
 
     def set_password(self, account: Subject, new: str) -> Any:
         return self._targets.set_password(account, new)
+
+    def require_change(self, account: Subject) -> None:
+        self._targets.require_change(account)
 
     def late_targets(self, account: Subject) -> frozenset[str]:
         return self._targets.late_targets(account)
@@ -236,6 +240,57 @@ def test_a_newer_password_wins_over_one_that_waits(world: World, home: Slapd, ot
     assert home.accepts("bob", NEWER)
     assert other.accepts("bob", NEWER)
     assert world.audited(AuditAction.TARGET_WRITTEN_LATE) == ()
+
+
+def temporary(world: World) -> Any:
+    helping = assemble_help(world.ground, world.recovery.eligibility, world.recovery.late_writes)
+    return helping.administrator_reset.temporary("bob", author="frank", now=world.now)
+
+
+def test_an_administrators_temporary_password_wins_over_one_that_waits(
+    world: World, home: Slapd, other: Slapd
+) -> None:
+    reset_while_away(world, other)
+    done = temporary(world)
+    world.drain_later()
+    for server in (home, other):
+        assert server.accepts("bob", done.password)
+        assert not server.accepts("bob", NEW)
+    assert nothing_is_kept(world)
+
+
+def test_a_temporary_password_that_was_refused_leaves_the_one_that_waits(
+    world: World, home: Slapd, other: Slapd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reset_while_away(world, other)
+
+    def refuse(*_: object) -> None:
+        raise PasswordRefused((RefusalReason.OTHER,))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Targets, "set_password", refuse)
+        with pytest.raises(PasswordNotWritten):
+            temporary(world)
+    world.drain_later()
+    assert home.accepts("bob", NEW)
+    assert other.accepts("bob", NEW)
+
+
+def test_no_temporary_password_is_kept_for_a_target_that_went_away_meanwhile(
+    world: World, other: Slapd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Targets.set_password
+
+    def stop_and_write(*given: Any) -> Any:
+        other.stop()
+        return write(*given)
+
+    monkeypatch.setattr(Targets, "set_password", stop_and_write)
+    with pytest.raises(OutcomeIsUnknown):
+        temporary(world)
+    other.restart()
+    world.drain_later()
+    assert other.accepts("bob", OLD)
 
 
 def test_a_newer_password_that_waits_too_is_the_one_that_arrives(world: World, other: Slapd) -> None:

@@ -1,4 +1,5 @@
 import datetime as dt
+import threading
 from dataclasses import replace
 
 import pytest
@@ -22,7 +23,7 @@ from flows.errors import (
 )
 from flows.recovery.attempt import Stage
 from flows.recovery.offered_kind import OfferedKind
-from idp_plugin.base import WriterCapabilities
+from idp_plugin.base import Identity, WriterCapabilities
 from idp_plugin.errors import (
     IdpMisconfigured,
     IdpUnavailable,
@@ -36,6 +37,7 @@ from store.errors import StoreUnavailable
 from tests.flows.world import World, policy, private, wrong
 
 NEW = "correct horse battery"
+OPENED = f'opened = ["helpdesk", "cn=operators"]\n{policy()}'
 
 
 def test_a_forgotten_password_is_reset_by_a_mail_code(world: World) -> None:
@@ -433,6 +435,29 @@ def test_a_look_up_is_dropped_once_its_attempt_is_gone_or_over(world: World, how
     assert world.jobs.pending() == 0
 
 
+def test_a_name_is_looked_up_once_however_soon_a_code_is_asked_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.a_person("bob", registered=("email",))
+    look, asked = world.directory.find, []
+    other_worker = threading.Thread(target=world.jobs.drain)
+
+    def find(identifier: str) -> Identity | None:
+        asked.append(identifier)
+        if len(asked) == 1:
+            # The code's turn on the queue comes while the name is being looked up.
+            other_worker.start()
+            other_worker.join(0.3)
+        return look(identifier)
+
+    monkeypatch.setattr(world.directory, "find", find)
+    world.send(world.start("bob"))
+    world.drain()
+    other_worker.join(10)
+    assert asked == ["bob"]
+    assert len(world.outbox.to(private("bob"))) == 1
+
+
 def test_a_disabled_account_is_told_after_the_first_proof(world: World) -> None:
     world.a_person("bob", registered=("email",), enabled=False)
     attempt = world.send(world.start("bob"))
@@ -465,7 +490,8 @@ def test_a_role_counts_like_a_group(make_world) -> None:
 def an_opened_world(make_world, **settings: object) -> World:
     """One where the helpdesk's people may recover, with two ways to prove it."""
     helpdesk = frozenset({"helpdesk"})
-    world = make_world(privileged_groups=helpdesk, opened_groups=helpdesk, **settings)
+    facts = {"privileged_groups": helpdesk, "opened_groups": helpdesk, "document": OPENED}
+    world = make_world(**{**facts, **settings})
     world.a_person("bob", registered=("email", "totp"), groups=helpdesk)
     return world
 
@@ -490,14 +516,46 @@ def test_power_of_which_a_part_is_not_opened_stays_closed(make_world) -> None:
 
 
 def test_power_that_the_directory_opened_counts_as_opened(make_world) -> None:
-    world = an_opened_world(make_world)
+    world = an_opened_world(make_world, opened_in_directories=frozenset({"CN=Operators"}))
     world.directory.change("bob", privileged=True, opened=True)
     assert not world.read(world.proved("bob")).is_decoy
 
 
+@pytest.mark.parametrize(
+    ("document", "in_directories", "privileged"),
+    [
+        pytest.param(policy(), (), False, id="here"),
+        pytest.param(OPENED, ("cn=operators", "cn=administrators"), True, id="one-of-two-in-a-directory"),
+        pytest.param(OPENED, (), True, id="nothing-in-a-directory"),
+    ],
+)
+def test_what_the_settings_open_and_the_policy_does_not_stays_closed(
+    make_world, document: str, in_directories: tuple[str, ...], *, privileged: bool
+) -> None:
+    world = an_opened_world(make_world, document=document, opened_in_directories=frozenset(in_directories))
+    world.directory.change("bob", privileged=privileged, opened=True)
+    attempt = world.send(world.start("bob"))
+    world.drain()
+    assert world.outbox.messages == []
+    assert world.read(attempt).is_decoy
+
+
+def test_power_that_the_policy_closes_meanwhile_is_not_written_to(make_world) -> None:
+    world = an_opened_world(make_world)
+    attempt = world.proved("bob")
+    world.send(attempt, "totp")
+    world.verify(attempt, world.app_code("bob"))
+    adopt(world.database, policy(), author="test", now=world.now)
+    world.gate._policies._read_at = float("-inf")
+    with pytest.raises(NotPossible) as refused:
+        world.set_password(attempt, NEW)
+    assert refused.value.why == "privileged"
+    assert world.directory.written == []
+
+
 def test_who_comes_to_opened_power_meanwhile_has_to_prove_more(make_world) -> None:
     helpdesk = frozenset({"helpdesk"})
-    world = make_world(privileged_groups=helpdesk, opened_groups=helpdesk)
+    world = make_world(privileged_groups=helpdesk, opened_groups=helpdesk, document=OPENED)
     world.a_person("bob", registered=("email", "totp"))
     attempt = world.proved("bob")
     world.directory.change("bob", groups=helpdesk)

@@ -21,6 +21,7 @@ from flows.authenticators import recovery_codes, totp
 from flows.authenticators.email_address import lookups
 from flows.errors import MessageNotSent
 from flows.ground import Ground
+from flows.messaging.budget_settings import BudgetsSettings
 from flows.messaging.message import Message
 from flows.registering.member import Member
 from flows.settings import LimitSettings, MailSettings, MessagesSettings
@@ -194,6 +195,7 @@ class World:
     outbox: Outbox
     clock: Clock
     recovery: Recovery
+    ground: Ground
     limits: LimitSettings
     seeds: dict[str, bytes] = field(default_factory=dict)
     codes: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -380,6 +382,7 @@ def open_world(
     lasting: str = "",
     provider_locks: bool = True,
     sign_in_domains: Sequence[str] = (),
+    sms_budget: Mapping[str, Any] | None = None,
     **more: Any,
 ) -> World:
     """Open everything; `lasting` is the address of another database than a copy of the empty one."""
@@ -393,7 +396,9 @@ def open_world(
     gate, outbox, clock = Gate(database), Outbox(), Clock()
     directory = directory or MemoryDirectory()
     messages = MessagesSettings(
-        mail=MailSettings(organisation=ORGANISATION), sign_in_domains=tuple(sign_in_domains)
+        mail=MailSettings(organisation=ORGANISATION),
+        sign_in_domains=tuple(sign_in_domains),
+        budgets=BudgetsSettings.model_validate({"sms": sms_budget or {}}),
     )
     ground = Ground(
         database=database,
@@ -413,7 +418,9 @@ def open_world(
         **more,
     )
     recovery = assemble(ground)
-    return World(database, vault, expiring, counters, jobs, gate, directory, outbox, clock, recovery, limits)
+    return World(
+        database, vault, expiring, counters, jobs, gate, directory, outbox, clock, recovery, ground, limits
+    )
 
 
 def close_world(world: World) -> None:

@@ -117,6 +117,7 @@ def test_a_sign_in_is_verified_and_tells_who(portal: Portal) -> None:
         ({}, ""),
         ({"email": "a@x.example"}, "a@x.example"),
         ({"email": "a@x.example", "email_verified": True}, "a@x.example"),
+        ({"email": "a@x.example", "email_verified": "true"}, "a@x.example"),
     ],
 )
 def test_an_address_is_told_as_the_provider_states_it(
@@ -127,9 +128,10 @@ def test_an_address_is_told_as_the_provider_states_it(
     assert portal.finish(query).email == told
 
 
-def test_an_address_that_nobody_verified_is_not_told(portal: Portal) -> None:
+@pytest.mark.parametrize("stated", [False, "false", "False", 0])
+def test_an_address_that_nobody_verified_is_not_told(portal: Portal, stated: object) -> None:
     query = portal.begin()
-    portal.provider.claims |= {"email": "boss@x.example", "email_verified": False}
+    portal.provider.claims |= {"email": "boss@x.example", "email_verified": stated}
     assert portal.finish(query).email == ""
 
 

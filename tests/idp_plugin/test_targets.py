@@ -126,6 +126,16 @@ def test_a_change_is_proved_at_home(home: Slapd, other: Slapd) -> None:
     assert other.accepts("alice", NEW)
 
 
+def test_a_wrong_old_password_sets_none_where_home_is_not_required(home: Slapd, other: Slapd) -> None:
+    own = OpenLdap(home.settings(), ISSUER)
+    second = OpenLdap(other.settings(name="second"), ISSUER)
+    pair = [Target("corp", own, required=False), Target("second", second)]
+    writer = Targets(pair, home="corp", username=lambda _: "alice")
+    with pytest.raises(WrongPassword):
+        writer.change_password(account(home), "not hers", NEW)
+    assert other.accepts("alice", OLD)
+
+
 def test_the_strictest_rules_are_promised(home: Slapd, other: Slapd) -> None:
     other.change(POLICY_DN, pwdMinLength="14")
     promised = targets(home, other).capabilities(account(home))

@@ -211,11 +211,14 @@ def arrival(answer: httpx.Response) -> Arrival:
 
 
 @contextlib.contextmanager
-def open_site(keycloak: kc.Keycloak, valkey: str, relying_party: str) -> Iterator[Site]:
+def open_site(
+    keycloak: kc.Keycloak, valkey: str, relying_party: str, **sections: dict[str, object]
+) -> Iterator[Site]:
     """Make a realm and serve Sparekey before it.
 
     Args:
         relying_party: Where the one that signs its requests has its keys.
+        sections: Of the settings, besides those that every site has.
     """
     public = f"http://127.0.0.1:{free_port()}"
     people = [kc.LocalPerson(name, PASSWORD.format(name)) for name in PEOPLE]
@@ -228,7 +231,7 @@ def open_site(keycloak: kc.Keycloak, valkey: str, relying_party: str) -> Iterato
         return sites[0].now() if sites else dt.datetime.now(dt.UTC)
 
     try:
-        with build(_settings(folder, realm, valkey), clock=clock) as sparekey, _listening(sparekey):
+        with build(_settings(folder, realm, valkey, sections), clock=clock) as sparekey, _listening(sparekey):
             sites.append(Site(sparekey, realm))
             yield sites[0]
     finally:
@@ -258,7 +261,7 @@ def _arrange(realm: kc.Realm, relying_party: str) -> None:
     add_client(realm, CONSENT, attributes={}, consentRequired=True)
 
 
-def _settings(folder: Path, realm: kc.Realm, valkey: str) -> Settings:
+def _settings(folder: Path, realm: kc.Realm, valkey: str, sections: dict[str, dict[str, object]]) -> Settings:
     (folder / "policies.toml").write_text(POLICY)
     document: dict[str, dict[str, object]] = {
         "gateway": {
@@ -280,7 +283,7 @@ def _settings(folder: Path, realm: kc.Realm, valkey: str) -> Settings:
         "policies": {"file": str(folder / "policies.toml")},
         "demo": {"outbox": str(folder / "outbox")},
     }
-    return from_mapping(document)
+    return from_mapping({**document, **sections})
 
 
 @contextlib.contextmanager

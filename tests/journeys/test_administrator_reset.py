@@ -1,6 +1,5 @@
 """An administrator's reset: by a temporary password, or by a link to the person's own."""
 
-import getpass
 import json
 import re
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from click.testing import CliRunner, Result
 
 from flows.errors import HelpRefused, OutcomeIsUnknown, PasswordNotWritten
 from gateway.cli import people
+from gateway.cli.who_runs import operator_name
 from idp_plugin.demo.directory_entry import is_password
 from idp_plugin.errors import NotPermitted
 from idp_plugin.ldap.openldap import OpenLdap
@@ -244,7 +244,17 @@ def test_the_command_shows_the_temporary_password_once(world: World, monkeypatch
     assert is_password(password.encode(), world.credential("bob").stored)
     with world.sparekey.services.database.reading() as transaction:
         row = transaction.audit.find(action=AuditAction.HELP_PASSWORD_WRITTEN)[0]
-    assert row.detail["author"] == getpass.getuser()
+    assert row.detail["author"] == operator_name()
+
+
+def test_nobody_does_it_in_a_colleagues_name(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "colleague")
+    done = ran(world, monkeypatch, "reset", "bob", "--temporary")
+    assert done.exit_code == 0, done.output
+    with world.sparekey.services.database.reading() as transaction:
+        row = transaction.audit.find(action=AuditAction.HELP_PASSWORD_WRITTEN)[0]
+    assert row.detail["author"] == operator_name() != "colleague"
 
 
 def test_the_command_sends_the_link(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

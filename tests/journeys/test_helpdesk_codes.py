@@ -1,6 +1,5 @@
 """A code of the helpdesk as page and command: the reference is read out, the code typed."""
 
-import getpass
 import re
 from collections.abc import Iterator
 
@@ -8,6 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gateway.cli import people
+from gateway.cli.who_runs import operator_name
 from store.audit import AuditAction
 from tests.journeys.conftest import opened
 from tests.journeys.world import World, heading
@@ -55,7 +55,7 @@ def test_the_command_hands_a_code_out_and_is_audited_with_its_user(
     assert re.fullmatch(r"code for alice: \d{6}", done.output.splitlines()[0])
     with world.sparekey.services.database.reading() as transaction:
         row = transaction.audit.find(action=AuditAction.HELPDESK_CODE_ISSUED)[0]
-    assert (row.detail["author"], row.reference) == (getpass.getuser(), "7K2M-PQ4D")
+    assert (row.detail["author"], row.reference) == (operator_name(), "7K2M-PQ4D")
 
 
 @pytest.mark.parametrize(

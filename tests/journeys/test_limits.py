@@ -1,12 +1,11 @@
 """Limits as people and attackers meet them: over the pages, with the numbers that are shipped."""
 
-import getpass
-
 import pytest
 from click.testing import CliRunner
 from webtest import TestResponse
 
 from gateway.cli import people
+from gateway.cli.who_runs import operator_name
 from store.audit import AuditAction
 from tests.journeys.world import PageVisitor, World, heading, solved
 
@@ -178,7 +177,7 @@ def test_an_operator_clears_somebodys_limits(world: World, name: str, monkeypatc
     assert heading(finish(world, world.browser())) == "Your password was changed"
     with world.sparekey.services.database.reading() as transaction:
         (cleared,) = transaction.audit.find(action=AuditAction.LIMITS_CLEARED)
-    assert cleared.detail == {"author": getpass.getuser()}
+    assert cleared.detail == {"author": operator_name()}
     assert cleared.person_id
 
 

@@ -150,11 +150,48 @@ def test_consent_is_asked_again_rather_than_taken_out_of_a_request(
     assert "code=" in site.goes_to(visitor, url.replace("&prompt=consent", "")).headers["location"]
 
 
-def test_a_pushed_request_is_spent_and_starts_again_from_the_application(
+@pytest.mark.parametrize("within", ["nothing", "session"])
+def test_a_pushed_request_that_is_spent_is_taken_up_again(
+    within: str, site: Site, visitor: Visitor, openid_client: OpenidClient
+) -> None:
+    if within == "session":
+        site.register("alice")
+        site.signs_in(visitor, openid_client.begin(site.client(), "code", "plain")[1], "alice")
+        site.unregister("alice")
+    begun, url = openid_client.begin(site.client(), "code", "pushed")
+    page = site.goes_to(visitor, url)
+    hold_id = site.hold(site.types_password(visitor, page, "alice") if within == "nothing" else page)
+    site.ahead = dt.timedelta(seconds=70)
+    site.register("alice")
+    # Nothing is asked again: state, nonce and challenge are those that were pushed.
+    arrived = site.arrives(visitor, site.goes_on(visitor, hold_id))
+    assert taken(openid_client, begun, arrived)["claims"]["sub"] == site.subject("alice")
+    assert visitor.get(f"{site.public}/sparekey/hold/{hold_id}").status_code == 410
+
+
+def test_a_pushed_request_for_a_fresh_sign_in_asks_for_the_password_once_more(
+    site: Site, visitor: Visitor, openid_client: OpenidClient
+) -> None:
+    begun, url = openid_client.begin(site.client(), "code", "pushed", prompt="login")
+    hold_id = site.hold(site.signs_in(visitor, url, "alice"))
+    site.ahead = dt.timedelta(seconds=70)
+    site.register("alice")
+    page = site.stays(visitor, site.goes_on(visitor, hold_id))
+    before = int(time.time())
+    arrived = arrival(site.types_password(visitor, page, "alice"))
+    claims = taken(openid_client, begun, arrived)["claims"]
+    assert claims["acr"] == "1"
+    assert claims["auth_time"] >= before
+
+
+def test_of_two_sign_ins_the_older_spent_one_starts_again_from_the_application(
     site: Site, visitor: Visitor, openid_client: OpenidClient
 ) -> None:
     _, url = openid_client.begin(site.client(), "code", "pushed")
-    hold_id = site.hold(site.signs_in(visitor, url, "alice"))
+    page = site.goes_to(visitor, url)
+    # Keycloak remembers one request of a browser: from now on, this one.
+    site.goes_to(visitor, openid_client.begin(site.client(), "code", "plain")[1])
+    hold_id = site.hold(site.types_password(visitor, page, "alice"))
     site.ahead = dt.timedelta(seconds=70)
     site.register("alice")
     answered = site.goes_on(visitor, hold_id)
@@ -162,6 +199,17 @@ def test_a_pushed_request_is_spent_and_starts_again_from_the_application(
     assert "http://127.0.0.1" in answered.text
     begun, url = openid_client.begin(site.client(), "code", "pushed")
     taken(openid_client, begun, arrival(site.goes_to(visitor, url)))
+
+
+def test_a_request_object_that_is_garbage_signs_nobody_in(
+    site: Site, visitor: Visitor, openid_client: OpenidClient
+) -> None:
+    site.signs_in(visitor, openid_client.begin(site.client(), "code", "plain")[1], "alice")
+    # The relying party's server has nothing there, and says so with a page.
+    fetched = f"{openid_client.address}/request/nothing"
+    page = site.goes_to(visitor, f"{site.endpoints}/auth?client_id={JAR}&request_uri={fetched}")
+    assert page.status_code == 400
+    assert "location" not in page.headers
 
 
 def test_an_assurance_that_lapsed_is_proved_anew(

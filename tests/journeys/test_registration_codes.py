@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from flows.errors import HelpRefused
 from gateway.cli import people
@@ -72,6 +72,19 @@ def test_a_second_way_in_the_same_sitting_is_marked_too(world: World) -> None:
     assert {each.provenance for each in bound(world)} == {"registration_code"}
 
 
+def test_what_is_added_later_by_the_proof_of_it_is_marked_too(world: World) -> None:
+    helped = world.browser()
+    helped.sign_in("alice")
+    redeem(helped, issue(world))
+    add_address(world, helped)
+    later = world.browser()
+    later.sign_in("alice")
+    page = later.submit(later.get("/sparekey/register/prove?then=email"))
+    later.submit(page, code=world.code(HOME))
+    add_address(world, later, "alice@other.example")
+    assert [each.provenance for each in bound(world)] == ["registration_code"] * 2
+
+
 def test_a_code_works_once_for_its_person_until_a_newer_one(world: World) -> None:
     mine, hers = world.browser(), world.browser()
     mine.sign_in("alice")
@@ -101,6 +114,16 @@ def test_guesses_have_an_end(world: World) -> None:
     redeem(browser, code, 429)
 
 
+def test_an_operator_gives_new_guesses(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    browser = world.browser()
+    browser.sign_in("alice")
+    code = issue(world)
+    for status in (422, 422, 422, 422, 410, 429):
+        browser.submit(browser.get("/sparekey/register/code"), code="00000-00000-00000", status=status)
+    assert ran(world, monkeypatch, "clear-limits", "alice").exit_code == 0
+    redeem(browser, code)
+
+
 def test_the_person_is_told_everywhere_and_can_stop_it(world: World) -> None:
     code = issue(world)
     (told,) = [each for each in world.messages() if "helpdesk made a code" in each["text"]]
@@ -122,15 +145,18 @@ def test_nobody_gets_one_who_must_not(world: World, name: str, why: str) -> None
     assert refused.value.why == why
 
 
-def test_the_command_shows_the_code_once_and_is_audited(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def ran(world: World, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Result:
+    """Run `sparekey people` beside the running gateway."""
     monkeypatch.setattr(people, "load_or_exit", lambda *_: world.sparekey.services.settings)
     settings = world.folder / "sparekey.toml"
     settings.touch()
-    done = CliRunner().invoke(
-        people.command, ["registration-code", "alice", "--hours", "2", "--settings", str(settings)]
-    )
+    return CliRunner().invoke(people.command, [*arguments, "--settings", str(settings)])
+
+
+def test_the_command_shows_the_code_once_and_is_audited(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = ran(world, monkeypatch, "registration-code", "alice", "--hours", "2")
     assert done.exit_code == 0, done.output
     code = done.output.splitlines()[0].rpartition(" ")[2]
     with world.sparekey.services.database.reading() as transaction:

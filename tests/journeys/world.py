@@ -27,7 +27,7 @@ from idp_plugin.demo import servers
 from idp_plugin.demo.directory import PEOPLE_BASE
 from idp_plugin.demo.directory_entry import Credential
 from idp_plugin.demo.people import PEOPLE
-from idp_plugin.demo.provider import SESSION_COOKIE
+from idp_plugin.demo.provider import SESSION_COOKIE, SESSIONS_PATH
 from idp_plugin.demo.servers import DemoAddresses, RunningDemo
 from tests.servers.processes import free_port
 
@@ -314,6 +314,7 @@ def _settings(folder: Path, policy: Path, around: RunningDemo, sections: dict[st
             "client_secret": around.client_secret,
             "scope": "openid profile email groups",
             "session_cookies": [SESSION_COOKIE],
+            "sessions_path": SESSIONS_PATH,
         },
         "database": {"url": f"sqlite:///{folder / 'sparekey.db'}"},
         "redis": {"directory": str(folder / "valkey")},

@@ -162,6 +162,11 @@ class Ds389:
         self._signal(signal.SIGCONT)
         self._running.close()
 
+    def kill(self) -> None:
+        """Stop it at once; what it kept is not needed any more."""
+        self._signal(signal.SIGKILL)
+        self._running.close()
+
     def _signal(self, number: signal.Signals) -> None:
         if self._process and self._process.poll() is None:
             self._process.send_signal(number)

@@ -67,6 +67,8 @@ class Keycloak:
     http: httpx.Client = field(default_factory=lambda: httpx.Client(trust_env=False, timeout=60), repr=False)
     """For the admin API."""
 
+    log: Path | None = None
+    """What it writes."""
     channel_port: int = 0
     """Where it asks for a person's consent without a browser (CIBA); a test may listen there."""
     bearer: tuple[str, float] = field(default=("", 0.0), repr=False)
@@ -271,7 +273,9 @@ def serving(options: dict[str, str] | None = None, *, java: str | None = None) -
         with building.started(
             made, port, folder / "database", folder / "log", java=java or building.fast(made), options=options
         ) as process:
-            server = Keycloak(f"http://127.0.0.1:{port}", process.pid, channel_port=channel)
+            server = Keycloak(
+                f"http://127.0.0.1:{port}", process.pid, log=folder / "log", channel_port=channel
+            )
             with server.http:
                 yield server
     finally:

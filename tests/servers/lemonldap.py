@@ -23,6 +23,8 @@ from tests.servers.versions import ReportVersion
 CLIENT = "sparekey"
 SECRET = "gateway-secret"
 """Of letters and lines: the portal takes it as it comes, not form-encoded (RFC 6749 section 2.3.1)."""
+KEY = secrets.token_hex(16)
+"""What the portal encrypts with."""
 PERSON = "dwho"
 """Also the password."""
 NEEDED = (
@@ -80,7 +82,7 @@ def _configuration(folder: Path, public: str, service_metadata: str) -> dict[str
         "domain": "127.0.0.1",
         "cookieName": "lemonldap",
         "securedCookie": 0,
-        "key": secrets.token_hex(16),
+        "key": KEY,
         "portal": f"{public}/",
         "authentication": "Demo",
         "userDB": "Same",
@@ -107,6 +109,7 @@ def _configuration(folder: Path, public: str, service_metadata: str) -> dict[str
             "application": _relying_party("application", "a secret", "http://127.0.0.1/callback"),
         },
         "oidcRPMetaDataExportedVars": {"gateway": {"preferred_username": "uid"}, "application": {}},
+        "restSessionServer": 1,
         "issuerDBCASActivation": 1,
         "issuerDBCASPath": "^/cas/",
         "casAccessControlPolicy": "none",

@@ -35,6 +35,26 @@ def test_a_refusal_names_the_limit_and_the_wait(counters: Counters) -> None:
     )
 
 
+def test_it_says_how_many_more_the_tightest_limit_allows(counters: Counters) -> None:
+    limits = [Limit("wide", 9, MINUTE), Limit("narrow", 3, MINUTE)]
+    assert [counters.hit(limits, now=NOW).left for _ in range(4)] == [2, 1, 0, 0]
+    assert counters.peek([Limit("wide", 9, MINUTE)], now=NOW).left == 6
+    locked = [Limit("locked", 1, SECOND, lock=MINUTE)]
+    assert [counters.hit(locked, now=NOW).left for _ in range(2)] == [0, 0]
+    assert counters.peek(locked, now=NOW + 2 * SECOND).left == 0
+
+
+def test_what_raises_a_limit_does_so_for_its_window(counters: Counters) -> None:
+    limits = [Limit("plain", 9, MINUTE), Limit("answers", 2, MINUTE, raised_by="right")]
+    assert [counters.hit(limits, now=NOW).left for _ in range(2)] == [1, 0]
+    counters.hit([Limit("right", 100, MINUTE)], now=NOW + SECOND)
+    assert [counters.hit(limits, now=NOW + SECOND).allowed for _ in range(2)] == [True, False]
+    assert counters.count("plain", MINUTE, now=NOW + SECOND) == 3
+    # The first two and what raised the limit are forgotten one second apart.
+    assert counters.peek(limits, now=NOW + 60 * SECOND).left == 2
+    assert counters.peek(limits, now=NOW + 61 * SECOND).left == 2
+
+
 def test_the_window_slides_and_never_lets_a_burst_through_its_edge(counters: Counters) -> None:
     limit = [Limit("typed:ana", 2, MINUTE)]
     at = [NOW, NOW + 59 * SECOND, NOW + 60 * SECOND, NOW + 61 * SECOND, NOW + 119 * SECOND]

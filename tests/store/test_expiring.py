@@ -280,8 +280,7 @@ def test_a_lost_answer_is_not_asked_for_twice(expiring: Expiring, valkey: Valkey
             return answer
 
     expiring.put("attempt", "1", b"value", ttl=MINUTE)
-    expiring.client.connection_pool.disconnect()
-    expiring.client.connection_pool.reset()
+    expiring.client.close()
     expiring.client.connection_pool.connection_class = Lost
     with pytest.raises(StoreUnavailable):
         expiring.take("attempt", "1")

@@ -48,6 +48,20 @@ def test_everything_that_the_gate_asks_comes_in_one_answer(database: Database, p
     assert facts.seen_at == NOW + DAY
 
 
+@pytest.mark.parametrize("said", ["later", "doubt"])
+def test_a_doubt_is_told_without_a_postponement_and_the_reverse(
+    database: Database, person: Person, said: str
+) -> None:
+    with database.transaction() as transaction:
+        if said == "later":
+            transaction.people.postpone(person.id, "s1", now=NOW)
+        else:
+            transaction.people.doubt(person.id, Evidence.ASKED, now=NOW)
+    facts = database.gate_facts(person.source, person.subject)
+    assert facts is not None
+    assert (facts.postponements.count, len(facts.doubts)) == ((1, 0) if said == "later" else (0, 1))
+
+
 def test_what_was_just_committed_is_seen_at_once(database: Database, person: Person) -> None:
     for number in range(5):
         with database.transaction() as transaction:

@@ -7,10 +7,16 @@ local OPENING = '<p id="sparekey-link"'
 local LONGEST_RETURN_PATH = 8192
 local PASSWORD = [[<input\b[^>]*\stype\s*=\s*["']?password\b]]
 local ACTION = [[\saction\s*=\s*(?:"([^"]*)"|'([^']*)')]]
-local ONE_TIME = [[(\?|&)(?:(?:session_code|execution)=[^&]*(?:&|\z))+]]
+local ONE_TIME = "^(?:session_code|execution)="
 local LANGUAGE = [[\slang\s*=\s*["']?([A-Za-z]{2,3})(?![A-Za-z])]]
-local FORMS = { 'id="kc-form-login"', 'id="kc-passwd-update-form"' }
+local SIGN_IN_FORM, PASSWORD_FORM = 'id="kc-form-login"', 'id="kc-passwd-update-form"'
 local ERROR_PAGE, ERROR_MESSAGE = 'data-page-id="login-error"', 'id="kc-error-message"'
+local LESS_THAN, SLASH, AMPERSAND = ("</&"):byte(1, 3)
+local MOST_LANGUAGES = 64
+local IN_A_WORD = {}
+for character in ("0123456789_ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"):gmatch(".") do
+  IN_A_WORD[character:byte()] = true
+end
 local INERT = {
   ["<!--"] = "-->",
   ["<script"] = "</script",
@@ -31,34 +37,59 @@ end
 
 local M = {}
 
+-- What runs for every page stands without loops and captures where it can: only that is compiled (0051).
+
 -- Return where the last of a text begins that ends before `before`.
 local function last(text, what, before)
-  local found, at = nil, 0
-  while true do
-    at = text:find(what, at + 1, true)
-    if not at or at + #what > before then
-      return found
-    end
-    found = at
+  local head = text:sub(1, before - 1)
+  local found = head:find(what, 1, true)
+  local another = found and head:find(what, found + 1, true)
+  while another do
+    found, another = another, head:find(what, another + 1, true)
   end
+  return found
+end
+
+-- Return where a form ends that begins at `from`. A slash is rarer than what stands before it.
+local function form_end(page, from)
+  local at = page:find("/form>", from, true)
+  if at and page:byte(at - 1) ~= LESS_THAN then
+    return page:find("</form>", from, true)
+  end
+  return at and at - 1
 end
 
 local function unescaped(text)
-  return (text:gsub("&(#?x?%w+);", ENTITIES))
+  return text:find("&", 1, true) and text:gsub("&(#?x?%w+);", ENTITIES) or text
+end
+
+-- Return what a form's tag says of its action, as it is written.
+local function action_of(tag)
+  local first = tag:lower():find("action", 1, true)
+  if not first then
+    return ""
+  end
+  if tag:sub(first - 1, first + 7) == ' action="' then
+    local ends = tag:find('"', first + 8, true)
+    if ends then
+      return tag:sub(first + 8, ends - 1)
+    end
+  end
+  local found = ngx.re.match(tag, ACTION, "ijo")
+  return found and (found[1] or found[2]) or ""
 end
 
 local function after_form(page, inside)
   local opens = last(page, "<form", inside)
-  local from, to = find(page, [[<form\b[^>]*>]], "ajo", { pos = opens or 1 })
-  if not opens or not from then
+  local to = opens and page:find(">", opens, true)
+  if not to or IN_A_WORD[page:byte(opens + #"<form")] then
     return nil
   end
-  local closes = page:find("</form>", opens, true)
+  local closes = form_end(page, opens)
   if not closes or closes < inside then
     return nil
   end
-  local action = ngx.re.match(page:sub(opens, to), ACTION, "ijo")
-  return closes + #"</form>", action and unescaped(action[1] or action[2] or "") or ""
+  return closes + #"</form>", unescaped(action_of(page:sub(opens, to)))
 end
 
 local function is_inert(page, at)
@@ -73,11 +104,9 @@ local function is_inert(page, at)
 end
 
 local function place(page)
-  for _, mark in ipairs(FORMS) do
-    local at = page:find(mark, 1, true)
-    if at then
-      return after_form(page, at)
-    end
+  local form = page:find(SIGN_IN_FORM, 1, true) or page:find(PASSWORD_FORM, 1, true)
+  if form then
+    return after_form(page, form)
   end
   if page:find(ERROR_PAGE, 1, true) then
     local message = page:find(ERROR_MESSAGE, 1, true)
@@ -94,28 +123,71 @@ local function place(page)
   end
 end
 
+-- The languages of the `<html>` tags met so far.
+local languages, language_count = {}, 0
+
+local function read_language(tag)
+  local stated = ngx.re.match(tag, LANGUAGE, "ijo")
+  local named = stated and stated[1]:lower() or "en"
+  named = settings.wording[named] and named or "en"
+  if language_count < MOST_LANGUAGES then
+    languages[tag], language_count = named, language_count + 1
+  end
+  return named
+end
+
 local function language(page)
   local from, to = find(page, [[<html\b[^>]*>]], "ijo")
-  local stated = from and to <= 4096 and ngx.re.match(page:sub(from, to), LANGUAGE, "ijo")
-  local named = stated and stated[1]:lower() or "en"
-  return settings.wording[named] and named or "en"
+  if not from or to > 4096 then
+    return "en"
+  end
+  local tag = page:sub(from, to)
+  return languages[tag] or read_language(tag)
+end
+
+-- Return a query without a parameter, or nil where it takes more than one look.
+local function without(query, parameter)
+  local from = query:find(parameter, 1, true)
+  if not from then
+    return query
+  end
+  local is_alone = not query:find(parameter, from + 1, true)
+  if not is_alone or (from > 1 and query:byte(from - 1) ~= AMPERSAND) then
+    return nil
+  end
+  local ends = query:find("&", from, true)
+  return ends and query:sub(1, from - 1) .. query:sub(ends + 1) or query:sub(1, math.max(from - 2, 0))
+end
+
+local function without_any(query)
+  local kept = {}
+  for pair in (query .. "&"):gmatch("(.-)&") do
+    if not find(pair, ONE_TIME, "jo") then
+      kept[#kept + 1] = pair
+    end
+  end
+  return table.concat(kept, "&")
 end
 
 local function return_path(action, target)
   local back = target
   if action:find("/login-actions/", 1, true) then
-    back = gsub(action, "^https?://[^/?#]*", "", "ijo")
+    back = action:byte() == SLASH and action or gsub(action, "^https?://[^/?#]*", "", "ijo")
   end
-  local kept, taken = gsub(back, ONE_TIME, "$1", "jo")
-  if taken > 0 or kept:find("?", #kept, true) then
-    kept = gsub(kept, "[?&]\\z", "", "jo")
+  local mark = back:find("?", 1, true)
+  if mark then
+    local query = back:sub(mark + 1)
+    local once = without(query, "session_code=")
+    local kept = once and without(once, "execution=") or without_any(query)
+    back = back:sub(1, kept == "" and mark - 1 or mark) .. kept
   end
-  local fits = #kept <= LONGEST_RETURN_PATH and find(kept, [[^/(?![/\\])[!-~]*\z]], "jo")
-  return fits and kept or ""
+  local fits = #back <= LONGEST_RETURN_PATH and find(back, [[^/(?![/\\])[!-~]*\z]], "jo")
+  return fits and back or ""
 end
 
+-- Letters first: most characters are looked at no further.
 local function quoted(text)
-  return (text:gsub("[%%\"#&'+;<>\\^`{|}]", QUOTED))
+  return (text:gsub("[^%w=_%-./:?!$()*,@%[%]~]", QUOTED))
 end
 
 -- Return the page with the link, in pieces, or nil where it does not fit.

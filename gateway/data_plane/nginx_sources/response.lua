@@ -9,19 +9,32 @@ local settings = require "sparekey.settings"
 local add_header = require("ngx.resp").add_header
 local find = ngx.re.find
 
-local STATED = { code = 1, state = 1, session_state = 1, iss = 1 }
-local FIELD = [[name\s*=\s*["']?(?:]] .. table.concat(settings.handed_over, "|") .. [=[)["'\s/>]]=]
-local UNSAFE = FIELD .. [=[|http-equiv\s*=\s*["']?refresh]=]
+-- All that a plain answer says, each of it once.
+local STATED = [[^(?:(code|state|session_state|iss)=[^&]*+(?!(?:&.*)?&\1=)(?:&(?=.)|\z))+\z]]
 local OWN_COOKIE = [[^\s*(?:__host-|__secure-)?sparekey]]
 local MOST_KINDS = 64
+local COLON = (":"):byte()
 local ADDRESS = [[^[!-\[\]-~]+\z]]
 local UTF_8 = [[charset\s*=\s*"?utf-?8"?\s*(?:;|\z)]]
 local LONGEST_TARGET = 4096
 
-local HANDED_OVER = {}
+local HANDED_OVER, first_letters = {}, "r"
 for _, name in ipairs(settings.handed_over) do
   HANDED_OVER[name] = true
+  first_letters = first_letters .. name:sub(1, 1)
 end
+local NAMES = table.concat(settings.handed_over, "|")
+local FIELD = [[name\s*=\s*["']?(?:]] .. NAMES .. [=[)["'\s/>]]=]
+local UNSAFE = FIELD .. [=[|http-equiv\s*=\s*["']?refresh]=]
+-- What every match of it contains, found in a third of the time.
+local SUSPECT = [=[=[\s"']*+(?=[]=] .. first_letters .. "])(?:" .. NAMES .. "|refresh)"
+
+local NOTED_COOKIE = "sparekey"
+for _, name in ipairs(settings.session_cookies) do
+  NOTED_COOKIE = NOTED_COOKIE .. [[|\Q]] .. name .. [[\E]]
+end
+
+local NOTHING = {}
 
 local M = {}
 
@@ -57,6 +70,9 @@ end
 
 -- Our names are ours: no cookie of the provider carries them.
 local function drop_own(cookies)
+  if not find(table.concat(cookies, "\n"), "sparekey", "ijo") then
+    return cookies
+  end
   local kept = {}
   for _, line in ipairs(cookies) do
     if not find(line, OWN_COOKIE, "ijo") then
@@ -92,19 +108,31 @@ local function page_kind()
   return known.is_page, known.is_readable and not (known.is_page and ngx.header.content_encoding)
 end
 
--- Return what an answer's Location says, where it is a plain code; else nil.
+-- Return the value of a parameter, or nil.
+local function parameter(query, name)
+  local _, before = query:find("&" .. name .. "=", 1, true)
+  local after = before and query:find("&", before + 1, true)
+  return before and ngx.unescape_uri(query:sub(before + 1, after and after - 1 or -1))
+end
+
+-- Return where a plain code is sent and of which session it is, or nil for any other Location.
 local function stated(location)
-  local redirect, query = location:match("^([^?#]+)%?([^#]*)$")
-  local found = {}
-  for pair in (query or ""):gmatch("[^&]+") do
-    local name, value = pair:match("^([%l_]+)=(.*)$")
-    if not name or not STATED[name] or found[name] then
-      return nil
-    end
-    found[name] = ngx.unescape_uri(value)
+  local mark = location:find("?", 1, true)
+  if not mark or location:find("#", 1, true) or not find(location:sub(mark + 1), STATED, "jo") then
+    return nil
   end
-  local is_plain = found.code and found.session_state and (not found.iss or found.iss == settings.issuer)
-  return is_plain and { redirect = redirect, session = found.session_state } or nil
+  local query = "&" .. location:sub(mark + 1)
+  local issuer, session = parameter(query, "iss"), parameter(query, "session_state")
+  if not session or not parameter(query, "code") or (issuer and issuer ~= settings.issuer) then
+    return nil
+  end
+  return location:sub(1, mark - 1), session
+end
+
+-- Return the network address as the gateway writes it.
+local function client_address()
+  local address = ngx.var.remote_addr
+  return address:byte() == COLON and address:match("^::ffff:(%d+%.%d+%.%d+%.%d+)$") or address
 end
 
 -- Tell whether this very answer was decided before: same session, relying party and place, same policy.
@@ -112,14 +140,14 @@ local function is_decided(asked, location)
   if not asked.claim or (ngx.status ~= 302 and ngx.status ~= 303) then
     return false
   end
-  local said = stated(location)
-  return said ~= nil
+  local redirect, session = stated(location)
+  return redirect ~= nil
     and claim.holds(asked.claim, {
       issuer = settings.issuer,
-      session = said.session,
+      session = session,
       client = asked.client,
-      redirect = said.redirect,
-      address = ngx.var.remote_addr:match("^::ffff:(%d+%.%d+%.%d+%.%d+)$") or ngx.var.remote_addr,
+      redirect = redirect,
+      address = client_address(),
     }, python.policy_version())
 end
 
@@ -141,7 +169,7 @@ local function replace(status, page)
   for name, value in pairs(settings.page_fields) do
     ngx.header[name] = value
   end
-  ngx.ctx.instead = with_reference(page)
+  ngx.ctx.instead, ngx.var.sparekey_body = with_reference(page), "instead"
   ngx.header.content_length = #ngx.ctx.instead
 end
 
@@ -158,15 +186,25 @@ local function ask_again(asked)
     asked.cookie and asked.cookie .. "=" .. settings.ask.removed or nil,
   }
   -- An empty body would leave nginx waiting for the rest of the one that it replaces.
-  ngx.ctx.instead = "\n"
+  ngx.ctx.instead, ngx.var.sparekey_body = "\n", "instead"
+end
+
+-- Return a request's lane as it is now: what went directly is a fault's where the gateway is gone.
+local function present(lane)
+  if lane == "direct" and python.is_gone() then
+    ngx.var.sparekey_lane = "fault"
+    return "fault"
+  end
+  return lane
 end
 
 -- Answer for what may sign somebody in and was not decided.
-local function undecided(lane)
+local function undecided(chosen)
+  local lane = present(chosen)
   if lane == "direct" then
     ngx.var.sparekey_why = "repeated"
     python.count("repeated")
-    return ask_again(ngx.ctx.asked)
+    return ask_again(ngx.ctx.asked or NOTHING)
   end
   if lane == "fault" and python.releases_on_fault() then
     ngx.var.sparekey_why = "fault_released"
@@ -192,10 +230,12 @@ end
 
 -- Read the page before it passes: the link goes in, and a form that hands something over does not pass.
 local function read_page(lane)
+  ngx.var.sparekey_body = ngx.header.content_length or "pieces"
   ngx.header.content_length = nil
-  ngx.header.etag = nil
-  ngx.header.last_modified = nil
-  ngx.ctx.lane, ngx.ctx.page, ngx.ctx.page_bytes = lane, {}, 0
+  if lane ~= "direct" then
+    ngx.header.etag = nil
+    ngx.header.last_modified = nil
+  end
 end
 
 -- Say that somebody behind us does not answer: of one request this releases nothing.
@@ -210,13 +250,22 @@ function M.unanswered()
   ngx.print(page)
 end
 
--- Check one head. Lanes: `documents` (public ones), `direct` (plain requests for a code), `fault` (all, while
--- the gateway is gone); what came through the gateway was checked there.
-function M.head(lane)
-  if lane == "python" or not lane then
-    return
+-- Tell whether a head says nothing at all that is looked into more closely.
+local function is_quiet(header)
+  if header.location or header.refresh then
+    return false
   end
-  ngx.header.service_worker_allowed = nil
+  local cookies = header.set_cookie
+  if not cookies then
+    return true
+  end
+  local all = type(cookies) == "table" and table.concat(cookies, "\n") or cookies
+  local noted, _, failed = find(all, NOTED_COOKIE, "ijo")
+  return not noted and not failed
+end
+
+-- Look into a head; return true where it may pass as far as the head goes.
+local function passes(lane)
   local location = ngx.header.location
   local cookies = drop_own(set_cookies())
   local refresh = ngx.header.refresh
@@ -226,57 +275,68 @@ function M.head(lane)
     return ngx.exit(ngx.ERROR)
   end
   local may_be_decided = lane ~= "documents" and location and not refresh
-  if may_be_decided and is_decided(ngx.ctx.asked, location) then
+  if may_be_decided and is_decided(ngx.ctx.asked or NOTHING, location) then
     ngx.var.sparekey_why = "decided"
     return python.count("decided")
   end
-  local is_page, is_readable = page_kind()
-  if
-    refresh
-    or (location and hands_over(location))
-    or begins_session(cookies)
-    or (is_page and not is_readable)
-  then
+  if refresh or (location and hands_over(location)) or begins_session(cookies) then
     return undecided(lane)
   end
-  if lane ~= "documents" and ngx.status < 400 and ngx.var.sparekey_path == settings.authorization_path then
+  return true
+end
+
+-- Check one head. Lanes: `documents` (public ones), `direct` (plain requests for a code), `fault` (all, while
+-- the gateway is gone); what came through the gateway was checked there.
+function M.head(lane)
+  if lane == "python" or lane == "" then
+    return
+  end
+  if not is_quiet(ngx.header) and not passes(lane) then
+    return
+  end
+  local is_page, is_readable = page_kind()
+  if is_page and not is_readable then
+    return undecided(lane)
+  end
+  if lane ~= "documents" and ngx.status < 400 and ngx.var.uri == settings.authorization_path then
     remember()
   end
-  if is_page and ngx.req.get_method() ~= "HEAD" then
+  if is_page and ngx.var.request_method ~= "HEAD" then
     read_page(lane)
   end
 end
 
--- Return a whole page as it may pass: with the link, or another in its place.
-local function checked(page, lane)
-  local found, failed = true, nil
-  if page then
-    local _
-    found, _, failed = find(page, UNSAFE, "ijo")
-  end
+-- Tell whether a page hands something over, or may.
+local function is_unsafe(page)
+  local found, _, failed = find(page, SUSPECT, "ijo")
   if not found and not failed then
-    return lane ~= "documents" and link.insert(page, ngx.var.request_uri) or page
+    return false
   end
+  found, _, failed = find(page, UNSAFE, "ijo")
+  return found ~= nil or failed ~= nil
+end
+
+-- Return a whole page as it may pass: with the link, or another in its place.
+local function checked(page, chosen)
+  if page and not is_unsafe(page) then
+    return chosen ~= "documents" and link.insert(page, ngx.var.request_uri) or page
+  end
+  local lane = present(chosen)
   if page and lane == "fault" and python.releases_on_fault() then
     python.count("fault_released")
     return page
   end
-  python.count(lane == "fault" and "fault_denied" or "refused")
+  ngx.var.sparekey_why = lane == "fault" and "fault_denied" or "refused"
+  python.count(ngx.var.sparekey_why)
   return with_reference(settings.unverified)
 end
 
--- Pass one piece of a body on, or keep it until the page is whole.
-function M.body()
+-- Keep the pieces of a page until it is whole.
+local function piece_of_page(piece)
   local context = ngx.ctx
-  if context.instead then
-    ngx.arg[1], context.instead = context.instead, ""
-    ngx.arg[2] = true
-    return
-  end
   if not context.page then
-    return
+    context.page, context.page_bytes = {}, 0
   end
-  local piece = ngx.arg[1]
   context.page_bytes = context.page_bytes + #piece
   if context.page_bytes <= settings.page_bytes then
     context.page[#context.page + 1] = piece ~= "" and piece or nil
@@ -284,9 +344,32 @@ function M.body()
   ngx.arg[1] = nil
   if ngx.arg[2] then
     local is_whole = context.page_bytes <= settings.page_bytes
-    ngx.arg[1] = checked(is_whole and table.concat(context.page) or nil, context.lane)
-    context.page = nil
+    ngx.arg[1] = checked(is_whole and table.concat(context.page) or nil, ngx.var.sparekey_lane)
+    ngx.var.sparekey_body = ""
   end
+end
+
+-- Pass one piece of a body on, or keep it until the page is whole.
+function M.body()
+  local expected = ngx.var.sparekey_body
+  if expected == "" then
+    return
+  end
+  if expected == "instead" then
+    ngx.arg[1], ngx.ctx.instead = ngx.ctx.instead, ""
+    ngx.arg[2] = true
+    return
+  end
+  local piece = ngx.arg[1]
+  if #piece == tonumber(expected) and #piece <= settings.page_bytes then
+    -- The usual page comes in one piece.
+    ngx.var.sparekey_body = ""
+    -- Nothing follows: said here, the end of the answer goes out with the page.
+    ngx.arg[1], ngx.arg[2] = checked(piece, ngx.var.sparekey_lane), true
+    return
+  end
+  ngx.var.sparekey_body = "pieces"
+  return piece_of_page(piece)
 end
 
 return M

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from gateway.ended_sessions import EndedSessions
 from gateway.forward_auth.application_session import ApplicationSession, ApplicationSessions
-from gateway.forward_auth.known_sessions import KnownSessions
+from gateway.forward_auth.known_sessions import WAITING, KnownSessions
 from idp_plugin.base import Subject
 from store.expiring import Expiring
 from store.vault import Vault
@@ -187,3 +188,31 @@ async def test_requests_that_come_together_look_up_once(remembering: Remembering
     found = await asyncio.gather(*(known.find(token, HOST) for _request in range(50)))
     assert all(found)
     assert len(reads) == 1
+
+
+@on_a_loop
+async def test_a_flood_of_invented_sessions_asks_nobody_and_keeps_nobody_out(
+    remembering: Remembering,
+) -> None:
+    token = remembering.sessions.start(SESSION, now=NOW)
+    chosen, _, mark = token.partition(".")
+    answers_again = threading.Event()
+    with ThreadPoolExecutor(1) as busy:
+        busy.submit(answers_again.wait)
+        known = KnownSessions(
+            remembering.sessions,
+            remembering.ended,
+            executor=busy,
+            clock=lambda: NOW,
+            delay=dt.timedelta(0),
+        )
+        waiting = asyncio.ensure_future(known.find(token, HOST))
+        await asyncio.sleep(0)
+        for number in range(WAITING + 1):
+            assert await known.find(f"invented-{number}.{mark}", HOST) is None
+        for invented in (chosen, f"{chosen}.", f"{chosen}.{mark[:-1]}", f"{token}.{mark}", "\xe9.\xe9", ""):
+            assert await known.find(invented, HOST) is None
+        assert await known.find(token, "notes.example.org") is None
+        assert not waiting.done()
+        answers_again.set()
+        assert await waiting

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from idp_plugin.demo import servers
-from idp_plugin.demo.provider import SESSION_COOKIE
+from idp_plugin.demo.provider import SESSION_COOKIE, SESSIONS_PATH
 from idp_plugin.ldap.openldap import OpenLdap
 from idp_plugin.settings import IdpSettings
 from tests.gateway.plane.interception_world import World, gateway_settings, world
@@ -60,6 +60,7 @@ def demo_world(folder: Path, valkey: str, **more: Any) -> Iterator[Demo]:
             client_id=servers.GATEWAY_CLIENT,
             client_secret=running.client_secret,
             session_cookies=(SESSION_COOKIE,),
+            sessions_path=SESSIONS_PATH,
         )
         with world(idp, gateway, folder, valkey, **more) as started:
             yield Demo(started, running)

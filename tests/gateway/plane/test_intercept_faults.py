@@ -1,7 +1,10 @@
 """Outages: the policy's answer, only while the breaker itself sees one (S10, S12)."""
 
+import contextlib
+import signal
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -45,6 +48,22 @@ def break_look_ups(demo: Demo) -> None:
     connection.close()
 
 
+@contextlib.contextmanager
+def frozen(valkey: EmbeddedValkey) -> Iterator[None]:
+    """Let the server take connections and answer nothing."""
+    assert valkey._process
+    valkey._process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        valkey._process.send_signal(signal.SIGCONT)
+
+
+def faults() -> float:
+    """How many sign-ins met a fault so far."""
+    return sum(float(GATE_FAULTS.labels(answer)._value.get()) for answer in ("release", "deny"))
+
+
 def is_handed_on(demo: Demo, answer: httpx.Response) -> bool:
     return "code=" in answer.headers.get("location", "")
 
@@ -68,6 +87,43 @@ def test_an_outage_denies_where_the_policy_says_so(denying: Demo, own_valkey: Em
     assert answer.status_code == 503
     assert not is_handed_on(denying, answer)
     assert audited(denying, AuditAction.SIGN_IN_GATE_FAULT_DENIED) == 1
+
+
+def test_once_the_store_is_back_everybody_is_asked_about_again(
+    releasing: Demo, own_valkey: EmbeddedValkey
+) -> None:
+    visitor, covered = Visitor(), Visitor()
+    own_valkey.stop()
+    assert is_handed_on(releasing, releasing.sign_in(visitor, "alice"))
+    own_valkey.start()
+    # The same person in the same session: what an outage let go is no precedent.
+    releasing.world.held(releasing.to_sign_in(visitor))
+    releasing.world.register(releasing.subject("bob"))
+    assert is_handed_on(releasing, releasing.sign_in(covered, "bob"))
+
+
+def test_a_store_that_is_slow_delays_and_changes_nothing(releasing: Demo, own_valkey: EmbeddedValkey) -> None:
+    visitor, before = Visitor(), faults()
+    releasing.sign_in(visitor, "alice")
+    with ThreadPoolExecutor(1) as asking:
+        with frozen(own_valkey):
+            answer = asking.submit(releasing.to_sign_in, visitor)
+            with pytest.raises(TimeoutError):
+                answer.result(0.5)
+        releasing.world.held(answer.result(20))
+    assert faults() == before
+
+
+def test_a_store_too_slow_to_wait_for_is_an_outage(denying: Demo, own_valkey: EmbeddedValkey) -> None:
+    visitor, covered, before = Visitor(), Visitor(), faults()
+    denying.world.register(denying.subject("bob"))
+    assert is_handed_on(denying, denying.sign_in(covered, "bob"))
+    with frozen(own_valkey):
+        assert denying.sign_in(visitor, "alice").status_code == 503
+        # The gate looks people up elsewhere, so whoever is covered does not notice.
+        assert is_handed_on(denying, denying.to_sign_in(covered))
+    assert faults() == before + 1
+    denying.world.held(denying.sign_in(visitor, "alice"))
 
 
 def test_a_fault_that_only_this_request_meets_never_releases(releasing: Demo) -> None:

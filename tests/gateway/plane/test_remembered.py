@@ -189,3 +189,24 @@ def short_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedV
     server = EmbeddedValkey(tmp_path_factory.mktemp("v"))
     yield server
     server.stop()
+
+
+def test_a_pushed_request_of_this_moment_is_found_beside_older_ones_in_valkey(
+    expiring: Expiring, executor: ThreadPoolExecutor
+) -> None:
+    remembered = RememberedRequests(expiring, executor)
+    older, pushed = request().target, "/auth?client_id=app&request_uri=urn%3Apushed%3A1"
+    remember(remembered, ("browser", request()))
+
+    async def run() -> None:
+        remembered.remember("browser", pushed)
+        found = remembered.matching("browser", CALLBACK, "another", step_client="app")
+        assert found
+        assert found.target == pushed
+        await remembered.close()
+
+    asyncio.run(run())
+    assert remembered.is_newest("browser", pushed)
+    assert not remembered.is_newest("browser", older)
+    assert not remembered.is_newest("another", pushed)
+    assert RememberedRequests(expiring, executor).is_newest("browser", pushed)

@@ -1,20 +1,22 @@
 """Writes whose answer is lost, the control that holds a reset to the history, and long lists."""
 
+import datetime as dt
 from collections.abc import Callable
 
 import pytest
 from pyasn1.codec.ber.decoder import decode
 from structlog.testing import capture_logs
 
-from idp_plugin.base import Subject
+from idp_plugin.base import Convergence, Subject, TargetOutcome, TargetResult
 from idp_plugin.errors import OutcomeUnknown
 from idp_plugin.ldap.active_directory import ActiveDirectory
 from idp_plugin.ldap.active_directory_root import ACCESS_LIST, RootEntry
 from idp_plugin.ldap.address import parse_server
-from idp_plugin.ldap.connection import Session, open_session
+from idp_plugin.ldap.connection import Entry, Session, open_session
 from idp_plugin.ldap.ranged_values import all_values
 from idp_plugin.ldap.strict_socket import Deadline, tls_context
 from tests.idp_plugin.ldap.record_cutter import RecordCutter
+from tests.servers.processes import free_port
 from tests.servers.samba import LDAPS, SambaDomain, quoted
 from tests.servers.samba_build import ADMINISTRATOR, ADMINISTRATOR_PASSWORD
 
@@ -161,3 +163,43 @@ def test_a_list_that_is_not_there_is_empty(samba_domain: SambaDomain, session: S
     assert all_values(session, samba_domain.dn("alice"), "otherMailbox", step=2) == ()
     assert all_values(session, samba_domain.dn("nobody"), "member") == ()
     session.close()
+
+
+# At how many domain controllers a new password works
+
+
+def converged(domain: SambaDomain, username: str, *replicas: str, seconds: float) -> object:
+    directory = ActiveDirectory(domain.settings(replicas=replicas, replica_seconds=seconds), ISSUER)
+    return directory.set_password(account(directory, username), NEW)
+
+
+def test_a_new_password_is_tried_at_the_other_names_of_the_domain(samba_domain: SambaDomain) -> None:
+    gone = f"ldaps://127.0.0.1:{free_port()}"
+    with RecordCutter(LDAPS, samba_domain.server.host) as second:
+        names = (f"ldaps://127.0.0.1:{second.port}", samba_domain.server.address, gone)
+        found = converged(samba_domain, "alice", *names, seconds=20)
+    assert found == (TargetResult("corp", TargetOutcome.WRITTEN, Convergence(2, 3)),)
+
+
+def test_a_domain_controller_that_has_not_heard_counts_no_wrong_password(
+    samba_domain: SambaDomain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # It writes the time that the password had before: what a controller says that no write has reached.
+    old = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
+    directory = ActiveDirectory(
+        samba_domain.settings(replicas=(samba_domain.server.address,), replica_seconds=1), ISSUER
+    )
+    alice = account(directory, "alice")
+    real = directory._written_at
+    entries: list[object] = []
+
+    def written_at(person: Entry) -> dt.datetime | None:
+        # First the one that took the write, then what it was before it; everybody later has not heard.
+        entries.append(person)
+        return real(person) if len(entries) <= 2 else old
+
+    monkeypatch.setattr(directory, "_written_at", written_at)
+    assert directory.set_password(alice, NEW) == (
+        TargetResult("corp", TargetOutcome.WRITTEN, Convergence(0, 1)),
+    )
+    assert samba_domain.server.read(samba_domain.dn("alice"), "badPwdCount")["badPwdCount"] == [b"0"]

@@ -109,6 +109,22 @@ def test_nothing_is_said_to_a_server_that_refuses_start_tls(tmp_path: Path) -> N
     assert b"svc-reset" not in b"".join(heard)
 
 
+def test_whoever_says_more_than_yes_to_start_tls_is_left(tmp_path: Path) -> None:
+    heard = []
+
+    def agree(connection: socket.socket) -> None:
+        connection.settimeout(5)
+        while data := connection.recv(4096):
+            heard.append(data)
+            # success, to message 1, and a bind's success, to message 2, which anybody could have put there
+            connection.sendall(bytes.fromhex("300c02010178070a010004000400300c02010261070a010004000400"))
+
+    certificates = make_certificates(tmp_path)
+    with listening(agree) as port, pytest.raises(IdpUnavailable):
+        ask(Servers((f"ldap://127.0.0.1:{port}",), certificates.authority, 2))
+    assert len(heard) == 1
+
+
 def test_old_tls_is_refused(tmp_path: Path) -> None:
     certificates = make_certificates(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -11,6 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from idp_plugin.base import Identity, PasswordState, Subject
+from idp_plugin.ber import Malformed
 from idp_plugin.errors import (
     IdpMisconfigured,
     NotPermitted,
@@ -22,7 +23,6 @@ from idp_plugin.errors import (
 from idp_plugin.ldap.account_usability import says_locked
 from idp_plugin.ldap.ds389 import Ds389 as Ds389Directory
 from idp_plugin.ldap.ds389_policy import POLICY_ATTRIBUTES
-from idp_plugin.ldap.password_policy_control import MalformedControl
 from idp_plugin.password_rules import AccountNames, RuleName, check
 from tests.idp_plugin.ldap.record_cutter import RecordCutter
 from tests.servers.ds389 import (
@@ -370,5 +370,5 @@ def test_what_a_live_server_said_of_locks_is_read(value: str, says: bool | None)
 
 @pytest.mark.parametrize("value", ["", "80", "a105", "8201ff", "800100800100", "a1038001"])
 def test_bytes_of_another_shape_are_refused(value: str) -> None:
-    with pytest.raises(MalformedControl):
+    with pytest.raises(Malformed):
         says_locked(bytes.fromhex(value))

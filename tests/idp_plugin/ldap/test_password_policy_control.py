@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from idp_plugin.ber import Malformed
 from idp_plugin.ldap.password_policy_control import (
-    MalformedControl,
     PasswordPolicyError,
     PasswordPolicyResponse,
     decode,
@@ -38,13 +38,13 @@ def test_what_servers_send_is_understood(value: str, expected: PasswordPolicyRes
     "value", ["30", "3003", "30038101", "3080", "308500000000ff", "0400", "30003000", "30028100"]
 )
 def test_what_is_no_control_is_refused(value: str) -> None:
-    with pytest.raises(MalformedControl):
+    with pytest.raises(Malformed):
         decode(bytes.fromhex(value))
 
 
 @given(st.binary(max_size=64))
 def test_no_bytes_do_anything_else(value: bytes) -> None:
-    with contextlib.suppress(MalformedControl):
+    with contextlib.suppress(Malformed):
         assert isinstance(decode(value), PasswordPolicyResponse)
 
 

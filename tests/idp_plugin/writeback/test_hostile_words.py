@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from idp_plugin.base import Identity, Subject
+from idp_plugin.base import Identity, Subject, WriterCapabilities
 from idp_plugin.errors import IdpMisconfigured
 from idp_plugin.ldap.openldap import OpenLdap
 from idp_plugin.writeback import beat, joining
@@ -27,6 +27,7 @@ from idp_plugin.writeback.keys import (
 )
 from idp_plugin.writeback.order import Package, trusted
 from idp_plugin.writeback.roster import Status
+from idp_plugin.writeback.wire_types import capabilities_json, read_capabilities
 from tests.idp_plugin.writeback.arranged import ISSUER, Office, adapter, over_streams, utc_now
 from tests.servers.slapd import Slapd
 from tests.servers.valkey import Valkey
@@ -141,3 +142,11 @@ def test_a_lying_agent_puts_nobody_in_the_place_of_another(office: Office, slapd
     assert alice
     with pytest.raises(IdpMisconfigured, match="another account"):
         office.remote().get(alice.subject)
+
+
+@pytest.mark.parametrize("lives", ["P999999999D", "-PT1S", "P1DT1S"])
+def test_no_agent_puts_work_off_for_ever_or_into_the_past(lives: str) -> None:
+    said = capabilities_json(WriterCapabilities())
+    assert read_capabilities({**said, "old_password_lives": "P1D"}).old_password_lives.days == 1
+    with pytest.raises(Untrusted):
+        read_capabilities({**said, "old_password_lives": lives})

@@ -11,7 +11,7 @@ const smpp = require("smpp");
 
 const [smppPort, controlPort, key, certificate] = process.argv.slice(2);
 const PASSWORD = "let-me-i";
-const anew = () => ({ messages: [], binds: 0, refusedBinds: 0, enquiries: 0, answered: 0, receiptStatuses: [] });
+const anew = () => ({ messages: [], binds: 0, refusedBinds: 0, enquiries: 0, answered: 0, receiptStatuses: [], underWay: 0, mostAtOnce: 0 });
 let state = anew();
 let next = [];
 let sessions = [];
@@ -62,6 +62,17 @@ function submitted(session, pdu) {
   return undefined;
 }
 
+// Whatever else came by then is under way at once.
+function later(answer) {
+  const mine = state;
+  mine.underWay += 1;
+  mine.mostAtOnce = Math.max(mine.mostAtOnce, mine.underWay);
+  setImmediate(() => {
+    mine.underWay -= 1;
+    answer();
+  });
+}
+
 function opened(session) {
   sessions.push(session);
   session.on("error", () => session.destroy());
@@ -80,7 +91,7 @@ function opened(session) {
     session.send(pdu.response());
     session.close();
   });
-  session.on("submit_sm", (pdu) => submitted(session, pdu));
+  session.on("submit_sm", (pdu) => later(() => submitted(session, pdu)));
 }
 
 const actions = {

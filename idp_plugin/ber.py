@@ -44,25 +44,33 @@ def elements(data: bytes) -> list[tuple[int, bytes]]:
     """
     found, position = [], 0
     while position < len(data):
-        start, size = _content(data, position)
-        found.append((data[position], data[start : start + size]))
-        position = start + size
+        begins = head(data, position)
+        if begins is None or sum(begins) > len(data):
+            raise Malformed
+        end = sum(begins)
+        found.append((data[position], data[begins[0] : end]))
+        position = end
     return found
 
 
-def _content(data: bytes, position: int) -> tuple[int, int]:
-    """Return where an element's content starts, and its size."""
-    if position + 2 > len(data):
-        raise Malformed
-    start, size = position + 2, data[position + 1]
+def head(data: bytes | bytearray, position: int = 0) -> tuple[int, int] | None:
+    """Return where the content of the element at a position starts, and its size; None if more must come.
+
+    Raises:
+        Malformed: A length of unknown form.
+    """
+    start = position + 2
+    if start > len(data):
+        return None
+    size = data[position + 1]
     if size & 0x80:
         width = size & 0x7F
-        if not 1 <= width <= 4 or start + width > len(data):
+        if not 1 <= width <= 4:
             raise Malformed
+        if start + width > len(data):
+            return None
         size = int.from_bytes(data[start : start + width], "big")
         start += width
-    if start + size > len(data):
-        raise Malformed
     return start, size
 
 

@@ -1,0 +1,1 @@
+"""The service account and its rights, as texts with places to fill in."""
