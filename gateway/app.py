@@ -33,13 +33,13 @@ from gateway.forward_auth.door import Door
 from gateway.forward_auth.listener import ForwardAuthListener
 from gateway.identity_signin import PATH as IDENTITY_PATH
 from gateway.identity_signin import IdentitySignIns, require_identities
+from gateway.interception.assembly import Intercepting, assemble, redirect_uri
+from gateway.interception.sign_in_audit import SignInAudit
 from gateway.messages import carriers_of, channels, require_channels
 from gateway.operations import create_operations
 from gateway.pages.blueprints import register_pages
-from gateway.plane.assembly import Intercepting, assemble, redirect_uri
 from gateway.plane.observe import Observer
 from gateway.plane.rim import OperationsListener, Plane
-from gateway.plane.sign_in_audit import SignInAudit
 from gateway.policy_notices import tell_of
 from gateway.portal_session import PortalSessions
 from gateway.providers import Provider, open_provider

@@ -18,7 +18,7 @@ from flows.recovery.reset import Reset
 from flows.recovery.unlock import Unlock
 from flows.registering.registration import Registration
 from gateway.forward_auth.hand_over import HandOvers
-from gateway.plane.hold import Holds
+from gateway.interception.hold import Holds
 from gateway.settings import Settings
 from store.counters import Counters
 from store.database import Database

@@ -138,7 +138,7 @@ def _leaked_passwords(settings: Settings) -> Iterator[tuple[str, str]]:
 
 def _peers(settings: Settings, person: str) -> Iterator[tuple[str, str]]:
     from gateway.directory_checks import directories
-    from gateway.plane.assembly import redirect_uri
+    from gateway.interception.assembly import redirect_uri
     from gateway.providers import open_provider
     from gateway.stores import open_database, open_vault
     from idp_plugin.base import SelfChecking

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from enforcement.decision import Release
-from gateway.plane.plane_cookies import PlaneCookies
+from gateway.interception.plane_cookies import PlaneCookies
 from gateway.plane.verdict import Headers
 from idp_plugin.base import AuthorizationAnswer, SignIn
 from store.vault import Vault

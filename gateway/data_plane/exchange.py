@@ -24,9 +24,9 @@ from prometheus_client import Counter
 from enforcement.decision import Release
 from enforcement.gate import Gate
 from enforcement.policy import Policy
-from gateway.plane.authorization_request import may_be_read
-from gateway.plane.remembered import RememberedRequests
-from gateway.plane.sign_in_audit import SignInAudit
+from gateway.interception.authorization_request import may_be_read
+from gateway.interception.remembered import RememberedRequests
+from gateway.interception.sign_in_audit import SignInAudit
 from store.audit import AuditAction
 from store.errors import StoreUnavailable
 

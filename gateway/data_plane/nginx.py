@@ -14,10 +14,10 @@ from gateway.data_plane.claim import public_keys
 from gateway.data_plane.direct_requests import BROWSER_FIELDS, DOCUMENT_FIELDS, PLAIN_REQUEST, variable
 from gateway.data_plane.exchange import COUNTED
 from gateway.data_plane.lua_value import lua_value
-from gateway.plane import sign_in_pages
-from gateway.plane.link import WORDING_HTML
+from gateway.interception import sign_in_pages
+from gateway.interception.link import WORDING_HTML
+from gateway.interception.plane_cookies import PlaneCookies
 from gateway.plane.origin import Origin
-from gateway.plane.plane_cookies import PlaneCookies
 from gateway.plane.refusal_page import HEADERS
 from gateway.plane.request_head import NON_CANONICAL_PATH
 from gateway.plane.rewriting import REQUEST_FIELDS, REQUEST_PREFIXES, Treatment

@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import Iterator
 
 from gateway.data_plane.nginx import Edge, Recognised
-from gateway.plane.assembly import redirect_uri
+from gateway.interception.assembly import redirect_uri
 from gateway.plane.client_address import TrustedProxies
 from gateway.settings import GatewaySettings, Settings
 from idp_plugin.keycloak.recogniser import KeycloakRecogniser

@@ -20,11 +20,11 @@ from gateway.forward_auth.application_session import ApplicationSession, Applica
 from gateway.forward_auth.asked import Asked
 from gateway.forward_auth.hand_over import MOST_TRIES, HandOvers, Ticket
 from gateway.forward_auth.known_sessions import Known, KnownSessions, Overloaded
+from gateway.interception.ask_gate import situation_of
+from gateway.interception.sign_in_pages import stopped
 from gateway.plane import eager
-from gateway.plane.ask_gate import situation_of
 from gateway.plane.observe import new_reference
 from gateway.plane.request_head import Refused
-from gateway.plane.sign_in_pages import stopped
 from gateway.plane.verdict import Replace
 from idp_plugin.base import SignIn
 from store.errors import StoreUnavailable

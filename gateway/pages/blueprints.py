@@ -6,6 +6,7 @@ from flask_wtf.csrf import CSRFProtect
 from gateway.browser import register_browser
 from gateway.errors import register_errors
 from gateway.i18n import register_languages
+from gateway.interception.hold import HoldGone
 from gateway.known_device import register_known_devices
 from gateway.origin import register_origin_check
 from gateway.pages import (
@@ -40,7 +41,6 @@ from gateway.pages import (
     well_known,
 )
 from gateway.pages.words import register_words
-from gateway.plane.hold import HoldGone
 from gateway.purpose import PURPOSES
 from gateway.security_headers import register_security_headers
 from gateway.services import EXTENSION, Services

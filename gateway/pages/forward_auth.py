@@ -16,15 +16,15 @@ from gateway.errors import page_of_stop
 from gateway.forward_auth.application import Application
 from gateway.forward_auth.application_session import ApplicationSession
 from gateway.forward_auth.hand_over import Note
+from gateway.interception.ask_gate import ask_gate, situation_of
+from gateway.interception.authorization_request import AuthorizationRequest, ReleasePlan
+from gateway.interception.hold import HOLD_LIFETIME
+from gateway.interception.loop_guard import LoopGuard
+from gateway.interception.sign_in_audit import SignInAudit
+from gateway.interception.sign_in_metrics import Outcome, count, count_fault, count_reports
 from gateway.pages.answers import as_response, client_address, see_other
 from gateway.pages.portal import signed_in
-from gateway.plane.ask_gate import ask_gate, situation_of
-from gateway.plane.authorization_request import AuthorizationRequest, ReleasePlan
-from gateway.plane.hold import HOLD_LIFETIME
-from gateway.plane.loop_guard import LoopGuard
 from gateway.plane.observe import new_reference
-from gateway.plane.sign_in_audit import SignInAudit
-from gateway.plane.sign_in_metrics import Outcome, count, count_fault, count_reports
 from gateway.portal_session import PortalSession
 from gateway.services import services
 from idp_plugin.base import AuthorizationAnswer, Exchange, SignIn

@@ -10,11 +10,11 @@ from enforcement.decision import Deny, Interrupt, Release
 from gateway.cookies import drop_cookie, hold_cookie, read_cookie
 from gateway.errors import page_of_stop
 from gateway.forms import ButtonForm
+from gateway.interception.hold import HeldSignIn, HoldGone, Replay, Repost, SomebodyElse, StartAgain, StillDue
+from gateway.interception.parked import Parked
 from gateway.pages.answers import as_response, see_other
 from gateway.pages.portal import SignInFirst, signed_in
-from gateway.plane.hold import HeldSignIn, HoldGone, Replay, Repost, SomebodyElse, StartAgain, StillDue
 from gateway.plane.observe import new_reference
-from gateway.plane.parked import Parked
 from gateway.security_headers import allow_forms_to, leave_verbatim
 from gateway.services import services
 

@@ -15,10 +15,10 @@ from flows.registering.registration import Member, Registered, Status
 from gateway.cookies import hold_cookie, read_cookie
 from gateway.errors import page_of_stop
 from gateway.forms import ButtonForm
+from gateway.interception.hold import HeldSignIn, HoldGone
 from gateway.pages import hold
 from gateway.pages.answers import see_other
 from gateway.pages.portal import member, signed_in
-from gateway.plane.hold import HeldSignIn, HoldGone
 from gateway.security_headers import allow_forms_to
 from gateway.services import services
 

@@ -17,7 +17,7 @@ from enforcement.current_policy import adopt
 from enforcement.gate import Gate
 from gateway.data_plane.exchange import ANSWERS, Exchange
 from gateway.data_plane.socket_listener import bind
-from gateway.plane.sign_in_audit import SignInAudit
+from gateway.interception.sign_in_audit import SignInAudit
 from store.database import Database
 from store.vault import Vault
 

@@ -14,12 +14,12 @@ import pytest
 from gateway.data_plane.exchange import LOOKS, Exchange
 from gateway.data_plane.nginx import Edge, Places, configuration
 from gateway.data_plane.socket_listener import ExchangeListener
-from gateway.plane.hold import Replay
-from gateway.plane.sign_in_audit import SignInAudit
+from gateway.interception.hold import Replay
+from gateway.interception.sign_in_audit import SignInAudit
 from gateway.settings import GatewaySettings
 from idp_plugin.settings import IdpSettings
 from tests.data_plane.site import eventually
-from tests.gateway.plane.interception_world import World, world
+from tests.gateway.interception.interception_world import World, world
 from tests.servers import keycloak as kc
 from tests.servers import nginx_lua
 from tests.servers.processes import free_port

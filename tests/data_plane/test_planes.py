@@ -7,7 +7,7 @@ import ssl
 import httpx
 import pytest
 
-from gateway.plane.link import insert_link
+from gateway.interception.link import insert_link
 from tests.data_plane.fake_keycloak import AUTHORIZATION, ODD, REALM, STYLES
 from tests.data_plane.site import CALLBACK, Site, has_code, is_held
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.plane.sign_in_metrics import Outcome
+from gateway.interception.sign_in_metrics import Outcome
 from tests.docs.test_threat_model import _tests
 
 ROOT = Path(__file__).parents[2]

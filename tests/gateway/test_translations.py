@@ -12,7 +12,7 @@ from babel.messages.frontend import parse_mapping_cfg
 from babel.messages.pofile import read_po
 
 from gateway.catalogs import FOLDER, LANGUAGES, SOURCE, catalog, file_of, translate_for
-from gateway.plane.link import WORDING
+from gateway.interception.link import WORDING
 
 ROOT = Path(__file__).parents[2]
 TRANSLATED = sorted(set(LANGUAGES) - {SOURCE})

@@ -1,6 +1,6 @@
 """Held sign-ins without a plane: kept the way the interceptor keeps them."""
 
-from gateway.plane.authorization_request import read_request
+from gateway.interception.authorization_request import read_request
 from gateway.portal_session import PortalSession
 from idp_plugin.base import AuthorizationAnswer, Exchange, SignIn, Subject
 from tests.journeys.world import PageVisitor

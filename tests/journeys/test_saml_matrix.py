@@ -7,7 +7,7 @@ import re
 import httpx
 import pytest
 
-from gateway.plane.sign_in_metrics import SESSION_MISSES
+from gateway.interception.sign_in_metrics import SESSION_MISSES
 from tests.journeys.keycloak_site import PASSWORD, Site
 from tests.journeys.saml_party import SamlArrival, SamlParty, register_party, saml_arrival
 from tests.servers.mellon import KeyPair, Mellon, StartMellon, registration

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import httpx
 import pytest
 
-from gateway.plane.token_grant import BACKCHANNEL, DEVICE
+from gateway.interception.token_grant import BACKCHANNEL, DEVICE
 from gateway.plane.verdict import Asked, Pass
 from idp_plugin.base import Exchange
 from store.errors import StoreUnavailable

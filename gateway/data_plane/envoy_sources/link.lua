@@ -1,4 +1,4 @@
--- The link on sign-in pages, byte for byte as `gateway/plane/link.py` puts it. Lua's own patterns only.
+-- The link on sign-in pages, byte for byte as `gateway/interception/link.py` puts it. Lua's own patterns only.
 local settings = require "sparekey.settings"
 
 local OPENING = '<p id="sparekey-link"'

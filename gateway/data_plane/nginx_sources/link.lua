@@ -1,4 +1,4 @@
--- The link on sign-in pages, byte for byte as `gateway/plane/link.py` puts it.
+-- The link on sign-in pages, byte for byte as `gateway/interception/link.py` puts it.
 local settings = require "sparekey.settings"
 
 local find, gsub = ngx.re.find, ngx.re.gsub

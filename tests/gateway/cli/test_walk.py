@@ -20,7 +20,7 @@ from gateway.cli.demo import WALK
 from gateway.cli.walk.other_journeys import Change, Confirmation, Unlock
 from gateway.cli.walk.run import JOURNEYS, Journey, walk
 from gateway.demo import Demo, open_demo
-from gateway.plane.decide import Decider
+from gateway.interception.decide import Decider
 from gateway.plane.verdict import Pass
 from idp_plugin.ldap.openldap import OpenLdap
 from store.authenticators import Authenticators

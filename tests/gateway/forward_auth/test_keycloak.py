@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway.plane.sign_in_metrics import GATE_REPORTS
+from gateway.interception.sign_in_metrics import GATE_REPORTS
 from tests.gateway.forward_auth.around import NAVIGATION, SCRIPT, Mapped
 from tests.gateway.forward_auth.guarded import Guarded, guarded
 from tests.journeys import keycloak_site
