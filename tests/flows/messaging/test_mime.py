@@ -28,7 +28,7 @@ def test_text_and_page_come_out_as_they_went_in(text: str, page: str) -> None:
 def test_a_text_alone_comes_out_as_it_went_in(text: str) -> None:
     mail = read(mime.written({}, text, None))
     assert mail.get_content_type() == "text/plain"
-    assert mail.get_payload(decode=True) == f"{text}\n".replace("\n", "\r\n").encode()
+    assert mail.get_payload(decode=True) == text.replace("\n", "\r\n").encode()
 
 
 @given(LINE)
