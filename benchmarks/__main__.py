@@ -1,5 +1,6 @@
-"""`python -m benchmarks [ROW…]`: measure, print, and write `docs/benchmarks.md` when every row was run."""
+"""`python -m benchmarks [ROW…]`: measure, print, and write what was found into `docs/benchmarks.md`."""
 
+import datetime as dt
 import sys
 import tempfile
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from benchmarks import (
     slow_provider,
 )
 from benchmarks.harness import Unfit
+from benchmarks.page import replace
 from benchmarks.table import Result
 
 PAGE = Path("docs/benchmarks.md")
@@ -38,20 +40,6 @@ ROWS: dict[str, Callable[[Path], Result]] = {
     "agent": agent.run,
 }
 
-INTRODUCTION = """\
-# Benchmarks
-
-<!-- Written by `make bench`. -->
-
-What Sparekey costs, as ratios: absolute figures are those of one machine. The system under test runs on one
-core; the load and whatever stands behind it on the other. The measure is **CPU time per request of the whole
-process tree** (for Sparekey with its Valkey), which hardly moves when a machine is noisy. Every comparison is
-one interleaved run, medians over its rounds. Sparekey runs as shipped, `sparekey serve` with one set of
-settings for every row, and a round counts only if its log lines and its metrics agree with each other and
-with the requests sent.
-
-"""
-
 
 def main(names: list[str]) -> int:
     """Run the named rows, or all; 1 when a figure cannot be believed."""
@@ -59,7 +47,6 @@ def main(names: list[str]) -> int:
     if unknown:
         print(f"no such row: {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}", file=sys.stderr)
         return 2
-    sections = []
     for name in names or ROWS:
         print(f"measuring: {name}", file=sys.stderr)
         with tempfile.TemporaryDirectory(prefix="sparekey-bench-") as folder:
@@ -68,10 +55,9 @@ def main(names: list[str]) -> int:
             except Unfit as unfit:
                 print(f"{name}: not to be believed: {unfit}", file=sys.stderr)
                 return 1
-        sections.append(result.markdown())
-        print(sections[-1])
-    if not names:
-        PAGE.write_text(f"{INTRODUCTION}## The machine\n\n{machine.describe()}\n\n" + "\n".join(sections))
+        print(result.markdown())
+        today = dt.datetime.now(dt.UTC).date()
+        replace(PAGE, name, result.markdown(), machine=machine.describe(), order=ROWS, day=today)
         print(f"wrote {PAGE}", file=sys.stderr)
     return 0
 
