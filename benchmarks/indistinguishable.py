@@ -11,7 +11,7 @@ from benchmarks.two_samples import Comparison, compare
 from benchmarks.whole_gateway import limits_forgotten, whole_gateway
 from gateway.settings import Settings
 
-ROUNDS = 2000
+ROUNDS = 1000
 MARGIN = 0.05
 MEDIANS = 0.0003
 LEAK = 0.001
