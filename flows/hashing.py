@@ -5,8 +5,6 @@ threads that give way to everything else; who finds the queue full is asked to t
 threads run meanwhile.
 """
 
-import contextlib
-import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +14,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from flows.errors import Unavailable
+from store.urgency import give_way
 
 T = TypeVar("T")
 _LEAST_URGENT = 19
@@ -28,7 +27,9 @@ class Hashing:
 
     def __init__(self, *, threads: int = 1, waiting: int = 2) -> None:
         """Take how many hash at once, and how many callers may be in here besides."""
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="hash", initializer=_give_way)
+        self._pool = ThreadPoolExecutor(
+            threads, thread_name_prefix="hash", initializer=give_way, initargs=(_LEAST_URGENT,)
+        )
         self._places = threading.BoundedSemaphore(threads + waiting)
 
     def hashed(self, plain: Sequence[str]) -> tuple[str, ...]:
@@ -67,9 +68,3 @@ def _fits(plain: str, stored: str) -> bool:
         return _HASHER.verify(stored, plain)
     except (VerificationError, InvalidHashError):
         return False
-
-
-def _give_way() -> None:
-    # Source: Linux, setpriority(2): a thread has a nice value of its own. Elsewhere threads stay as they are.
-    with contextlib.suppress(AttributeError, OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LEAST_URGENT)

@@ -19,7 +19,14 @@ def test_a_row_measured_again_replaces_itself_and_nothing_else(path: Path) -> No
         replace(path, name, f"## {name}\n\nold\n", machine="the first machine", order=ORDER, day=DAY)
     kept = sections(path.read_text())["gate"]
 
-    replace(path, "mix", "## mix\n\nnew\n", machine="the second machine", order=ORDER, day=DAY + dt.timedelta(days=1))
+    replace(
+        path,
+        "mix",
+        "## mix\n\nnew\n",
+        machine="the second machine",
+        order=ORDER,
+        day=DAY + dt.timedelta(days=1),
+    )
 
     now = path.read_text()
     assert list(sections(now)) == ["mix", "gate"]

@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import pytest
@@ -242,6 +243,19 @@ def test_a_worker_in_a_thread_does_jobs_and_leaves_signals_alone(jobs: Jobs, don
     assert before == [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)]
 
 
+def test_a_job_gives_way_to_whoever_waits_for_an_answer(jobs: Jobs) -> None:
+    urgencies: Queue[int] = Queue()
+    jobs.register(
+        "message.timed",
+        lambda _body: urgencies.put(os.getpriority(os.PRIO_PROCESS, threading.get_native_id())),
+    )
+    own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    jobs.start_thread(workers=2)
+    jobs.enqueue("message.timed", {})
+    assert urgencies.get(timeout=20) == min(own + 10, 19)
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == own
+
+
 def test_stopping_waits_for_the_job_under_way_and_leaves_the_rest(jobs: Jobs) -> None:
     started, returned, ended = threading.Event(), threading.Event(), list[bool]()
 
@@ -274,8 +288,8 @@ def test_a_worker_runs_until_it_is_stopped(jobs: Jobs, done: Done) -> None:
 def test_several_workers_do_each_job_once(jobs: Jobs, done: Done, valkey: Valkey, vault: Vault) -> None:
     other = Jobs(valkey.url, vault)
     other.register("message.send", done)
-    for queue in (jobs, other):
-        queue.start_thread(workers=2)
+    for each in (jobs, other):
+        each.start_thread(workers=2)
     for number in range(100):
         jobs.enqueue("message.send", {"number": number})
     done.wait_for(100)
