@@ -58,7 +58,7 @@ def run(folder: Path) -> Result:
         before = behind.counted()
         measured = compare(
             [Variant(plain), Variant(logging), Variant(ours, also_counted=[behind.service])],
-            _mix(),
+            sign_in_pages.native_mix(),
             connections=CONNECTIONS,
             seconds=SECONDS,
             rounds=ROUNDS,
@@ -102,17 +102,8 @@ def _printed(folder: Path, behind: Gateway, port: int, environment: dict[str, st
         yield running
 
 
-def _mix() -> list[str]:
-    return [
-        sign_in_pages.authorization_path(),
-        sign_in_pages.STYLES,
-        f"{sign_in_pages.REALM}/.well-known/openid-configuration",
-        sign_in_pages.MORE_STYLES,
-    ]
-
-
 def _check(each: Service, *, has_link: bool) -> None:
-    for path in _mix():
+    for path in sign_in_pages.native_mix():
         answer = httpx.get(f"http://127.0.0.1:{each.port}{path}", trust_env=False)
         if answer.status_code != 200:
             raise Unfit(f"{each.name}: {answer.status_code} for {path}")

@@ -60,7 +60,9 @@ def run(folder: Path) -> Result:
         before = edges.behind.counted()
         ours = {"also_counted": [edges.behind.service]}
         measured = {"connections": CONNECTIONS, "seconds": SECONDS, "rounds": ROUNDS}
-        mix = compare([Variant(edges.plain), Variant(edges.ours, **ours)], _mix(), **measured)
+        mix = compare(
+            [Variant(edges.plain), Variant(edges.ours, **ours)], sign_in_pages.native_mix(), **measured
+        )
         verified = compare(
             [
                 Variant(edges.plain, cookie=edges.cookie),
@@ -189,20 +191,11 @@ def _envoy(name: str, configuration: str, port: int, folder: Path) -> Iterator[S
         yield running
 
 
-def _mix() -> list[str]:
-    return [
-        sign_in_pages.authorization_path(),
-        sign_in_pages.STYLES,
-        f"{sign_in_pages.REALM}/.well-known/openid-configuration",
-        sign_in_pages.MORE_STYLES,
-    ]
-
-
 def _check(edges: Edges) -> None:
     """Make sure that each does its work: a link, a decided session, and nobody else."""
     edges.peer.check()
     for each in (edges.plain, edges.ours):
-        for path in _mix():
+        for path in sign_in_pages.native_mix():
             answer = httpx.get(f"http://127.0.0.1:{each.port}{path}", trust_env=False)
             is_page = sign_in_pages.MARK in answer.content
             if answer.status_code != 200 or (

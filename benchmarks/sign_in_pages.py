@@ -28,6 +28,11 @@ PAGE_BYTES = 6 * 1024
 STYLE_BYTES = 40 * 1024
 
 
+def native_mix() -> list[str]:
+    """Return what a browser asks for at a sign-in, as far as a native data plane may answer it alone."""
+    return [authorization_path(), STYLES, f"{REALM}/.well-known/openid-configuration", MORE_STYLES]
+
+
 def authorization_path() -> str:
     """Return the address of a sign-in as an application asks for it, PKCE and all."""
     query = {
