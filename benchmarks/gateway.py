@@ -8,6 +8,7 @@ import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
 from benchmarks.harness import TESTED_CORE, Load, Service, Unfit, Variant, service
@@ -164,12 +165,6 @@ def gateway(
         )
     )
 
-    def ready() -> bool:
-        address = f"http://127.0.0.1:{operations}/sparekey/health/ready"
-        with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=5) as answer:
-            return bool(answer.status == 200)
-        return False
-
     log = folder / "log"
     with service(
         "Sparekey, link put in",
@@ -177,7 +172,15 @@ def gateway(
         port=at.port,
         core=TESTED_CORE,
         log=log,
-        ready=ready,
+        ready=lambda: is_ready(operations, log),
         environment=environment,
     ) as running:
         yield Gateway(running, log, operations, settings)
+
+
+def is_ready(operations: int, log: Path) -> bool:
+    """Tell whether a gateway answers, and its worker has started: no start is to be measured."""
+    address = f"http://127.0.0.1:{operations}/sparekey/health/ready"
+    with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=5) as answer:
+        return answer.status == HTTPStatus.OK and b"working\n" in log.read_bytes()
+    return False

@@ -6,11 +6,10 @@ import datetime as dt
 import json
 import secrets
 import sys
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from benchmarks.gateway import PROGRAM, Address
+from benchmarks.gateway import PROGRAM, Address, is_ready
 from benchmarks.harness import LOAD_CORE, TESTED_CORE, Service, service
 from benchmarks.small_organisation import READY, REGISTERED
 from flows.authenticators.email_address import lookups
@@ -123,20 +122,15 @@ def whole_gateway(
         )
         file = _settings_file(folder, at, operations)
 
-        def ready() -> bool:
-            address = f"http://127.0.0.1:{operations}/sparekey/health/ready"
-            with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=5) as answer:
-                return bool(answer.status == 200)
-            return False
-
+        log = folder / "gateway.log"
         gateway = stack.enter_context(
             service(
                 "Sparekey",
                 [PROGRAM, "serve", "--settings", file],
                 port=at.port,
                 core=TESTED_CORE,
-                log=folder / "gateway.log",
-                ready=ready,
+                log=log,
+                ready=lambda: is_ready(operations, log),
                 environment=environment,
             )
         )

@@ -5,6 +5,8 @@ threads that give way to everything else; who finds the queue full is asked to t
 threads run meanwhile.
 """
 
+import contextlib
+import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +16,6 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from flows.errors import Unavailable
-from store.urgency import give_way
 
 T = TypeVar("T")
 _LEAST_URGENT = 19
@@ -27,9 +28,7 @@ class Hashing:
 
     def __init__(self, *, threads: int = 1, waiting: int = 2) -> None:
         """Take how many hash at once, and how many callers may be in here besides."""
-        self._pool = ThreadPoolExecutor(
-            threads, thread_name_prefix="hash", initializer=give_way, initargs=(_LEAST_URGENT,)
-        )
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="hash", initializer=_give_way)
         self._places = threading.BoundedSemaphore(threads + waiting)
 
     def hashed(self, plain: Sequence[str]) -> tuple[str, ...]:
@@ -61,6 +60,13 @@ class Hashing:
             return self._pool.submit(work).result()
         finally:
             self._places.release()
+
+
+def _give_way() -> None:
+    """Make the thread that calls this the least urgent of the process."""
+    # Source: Linux, setpriority(2): a thread has a nice value of its own. Elsewhere threads stay as they are.
+    with contextlib.suppress(AttributeError, OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LEAST_URGENT)
 
 
 def _fits(plain: str, stored: str) -> bool:

@@ -28,6 +28,7 @@ from gateway.agents.opening import open_writeback
 from gateway.breached_passwords import open_breaches
 from gateway.data_plane.exchange import Exchange
 from gateway.data_plane.socket_listener import ExchangeListener
+from gateway.ended_sessions import EndedSessions
 from gateway.forward_auth.assembly import hand_overs, open_door
 from gateway.forward_auth.door import Door
 from gateway.forward_auth.listener import ForwardAuthListener
@@ -35,6 +36,7 @@ from gateway.identity_signin import PATH as IDENTITY_PATH
 from gateway.identity_signin import IdentitySignIns, require_identities
 from gateway.interception.assembly import Intercepting, assemble, redirect_uri
 from gateway.interception.sign_in_audit import SignInAudit
+from gateway.message_metrics import MessageMetrics
 from gateway.messages import carriers_of, channels, require_channels
 from gateway.operations import create_operations
 from gateway.pages.blueprints import register_pages
@@ -52,6 +54,7 @@ from idp_plugin.errors import IdpUnavailable
 from store.counters import Counters
 from store.expiring import Expiring
 from store.jobs import Jobs
+from store.totals import Totals
 from store.valkey import EmbeddedValkey
 
 log = structlog.get_logger("sparekey.gateway")
@@ -109,6 +112,7 @@ class Sparekey:
         observer = Observer(log_descriptor)
         self._metrics = CollectorRegistry()
         self._metrics.register(observer)
+        self._metrics.register(MessageMetrics(Totals(self.services.expiring)))
         self._plane = Plane(
             settings.gateway,
             idp_address=settings.idp.address,
@@ -153,6 +157,7 @@ class Sparekey:
             gate=services.gate,
             remembered=self.intercepting.remembered,
             audit=SignInAudit(services.database),
+            ended=EndedSessions(services.expiring),
             loop=asyncio.get_running_loop(),
             clock=services.clock,
         )

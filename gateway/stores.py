@@ -35,3 +35,9 @@ def redis_beside(settings: Settings) -> str:
     if settings.redis.url != "embedded":
         return settings.redis.url
     return running_in(settings.redis.directory) or f"unix://{settings.redis.directory / 'valkey.sock'}"
+
+
+def beside_gateway(settings: Settings) -> Settings:
+    """Return settings with the Redis or Valkey of a running gateway, for another process beside it."""
+    redis = settings.redis.model_copy(update={"url": redis_beside(settings)})
+    return settings.model_copy(update={"redis": redis})

@@ -6,7 +6,6 @@ Security: what lies on the queue is sealed, and only registered names are run (S
 import datetime as dt
 import json
 import logging
-import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -21,13 +20,11 @@ from redis.retry import Retry
 from store.expiring import unavailable
 from store.job_queue import NAMESPACE, Body, Queue, QuietConsumer, SealedJson
 from store.redis_client import RedisClient
-from store.urgency import give_way
 from store.vault import Vault
 
 _QUEUE = "sparekey"
 _WAIT_SECONDS = 3
 _IDLE_SECONDS = 0.5
-_LESS_URGENT = 10
 _log = logging.getLogger(__name__)
 
 
@@ -55,12 +52,9 @@ class Jobs:
             read_timeout=_IDLE_SECONDS,
         )
         self._queue.storage.conn = RedisClient(connection_pool=self._queue.storage.pool)
-        # Security: what a job does for a name must not show in the time of the next answer (S27).
-        self._queue.on_startup("give_way")(lambda: give_way(_LESS_URGENT))
         self._functions: dict[str, Callable[[Body], None]] = {}
         self._tasks: dict[str, type[Task]] = {}
         self._consumer: Consumer | None = None
-        self._stopped = threading.Event()
 
     def register(
         self,
@@ -149,19 +143,9 @@ class Jobs:
         )
         self._consumer.start()
 
-    def run_worker(self, workers: int = 1) -> None:
-        """Work until `stop` is called in another thread, or this one is interrupted; jobs are finished."""
-        self._stopped.clear()
-        self.start_thread(workers)
-        try:
-            self._stopped.wait()
-        finally:
-            self.stop()
-
     def stop(self) -> None:
         """Stop the worker once the jobs that it is at are done, and close the connections."""
         consumer, self._consumer = self._consumer, None
-        self._stopped.set()
         if consumer is not None:
             consumer.stop(graceful=True)
         self._queue.storage.conn.close()

@@ -13,7 +13,6 @@ from typing import Literal
 import phonenumbers
 import structlog
 from phonenumbers import NumberParseException
-from prometheus_client import Counter
 
 from flows.abuse.familiarity import Familiarity, shares
 from flows.messaging.budget_settings import (
@@ -26,12 +25,15 @@ from store.audit import AuditAction
 from store.database import Database
 from store.expiring import Expiring
 from store.spending import Budget, Spending
+from store.totals import Totals
 
 Refusal = Literal["", "country", "messages", "money"]
 """Why a message may not leave; empty where it may."""
 
-REFUSED = Counter("sparekey_messages_refused", "Messages that a budget or rule held back", ["channel", "why"])
-SPIKES = Counter("sparekey_message_spikes", "Alarms: far more messages than usual", ["channel"])
+REFUSED = "messages refused"
+"""Total of what a budget or rule held back, by channel and why."""
+SPIKES = "message spikes"
+"""Total of alarms, by channel."""
 
 _HOUR = dt.timedelta(hours=1)
 _DAY = dt.timedelta(days=1)
@@ -79,6 +81,7 @@ class Budgets:
         self._database = database
         self._expiring = expiring
         self._spending = Spending(expiring)
+        self._totals = Totals(expiring)
         self._of: Mapping[str, ChannelBudgetSettings | MailBudgetSettings] = {
             "sms": settings.sms,
             "voice": settings.voice,
@@ -124,7 +127,7 @@ class Budgets:
             return ""
         refusal = self._refusal(channel, rules, to, now, familiarity)
         if refusal:
-            REFUSED.labels(channel, refusal).inc()
+            self._totals.add(REFUSED, channel, refusal)
             _log.warning("message_refused", channel=channel, why=refusal)
         else:
             self._watch(channel, rules, now)
@@ -154,7 +157,6 @@ class Budgets:
         # Once an hour: an alarm that repeats itself with every message is switched off.
         if not self._expiring.once("spike told", channel, ttl=_HOUR):
             return
-        SPIKES.labels(channel).inc()
         _log.error("messages_spiked", channel=channel, recent=rates.recent, usual=round(rates.usual, 1))
         with self._database.transaction() as transaction:
             transaction.audit.record(
@@ -163,6 +165,7 @@ class Budgets:
                 detail={"channel": channel, "recent": rates.recent, "usual": round(rates.usual)},
             )
         self._on_spike(channel, rates.recent, now)
+        self._totals.add(SPIKES, channel)
 
     def _rates(self, channel: str, now: dt.datetime) -> _Rates:
         recent = self._spending.spent(f"short:{channel}", _SHORT, now=now)

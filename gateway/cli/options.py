@@ -1,10 +1,17 @@
-"""Options that several commands share, and how a settings problem is told."""
+"""Options that several commands share, and how problems of what they need are told."""
 
+import contextlib
+import datetime as dt
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gateway.settings import Settings, SettingsInvalid, load
+
+if TYPE_CHECKING:
+    from gateway.app import Sparekey
 
 settings_file = click.option(
     "--settings",
@@ -33,3 +40,20 @@ def load_or_exit(file: Path, secrets: Path | None) -> Settings:
         for where, what in invalid.problems:
             click.echo(f"{where}: {what}", err=True)
         raise click.exceptions.Exit(1) from invalid
+
+
+@contextlib.contextmanager
+def opened(settings: Settings, *, patience: dt.timedelta) -> "Iterator[Sparekey]":
+    """Open every part for the length of the `with` block, or say what the identity provider did not do.
+
+    Args:
+        patience: How long to wait for the identity provider's first answer.
+    """
+    from gateway.app import build
+    from idp_plugin.errors import IdpError
+
+    try:
+        with build(settings, patience=patience) as sparekey:
+            yield sparekey
+    except IdpError as error:
+        raise click.ClickException(f"identity provider: {error}") from error

@@ -4,19 +4,16 @@ import asyncio
 import datetime as dt
 import gc
 import signal
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli.options import load_or_exit, secrets_directory, settings_file
+from gateway.cli.options import load_or_exit, opened, secrets_directory, settings_file
 
 if TYPE_CHECKING:
     from gateway.app import Sparekey
-
-# Security: a request never waits longer than this for a job's turn at the interpreter (S27); usual are 5 ms.
-_SWITCH_SECONDS = 0.0005
+    from gateway.worker_process import WorkerProcess
 
 
 @click.command()
@@ -29,21 +26,15 @@ def command(settings_path: Path, secrets: Path | None) -> None:
     """
     import uvloop
 
-    from gateway.app import build
     from gateway.logs import configure
-    from idp_plugin.errors import IdpError
+    from gateway.worker_process import WorkerProcess
 
     settings = load_or_exit(settings_path, secrets)
     configure()
-    try:
-        with build(settings, patience=dt.timedelta(minutes=1)) as sparekey:
-            sparekey.services.jobs.start_thread(workers=4)
-            _collect_less_often()
-            sys.setswitchinterval(_SWITCH_SECONDS)
-            uvloop.run(_serve(sparekey))
-            sparekey.services.jobs.stop()
-    except IdpError as error:
-        raise click.ClickException(f"identity provider: {error}") from error
+    options = ["--settings", str(settings_path), *(["--secrets", str(secrets)] if secrets else [])]
+    with opened(settings, patience=dt.timedelta(minutes=1)) as sparekey:
+        _collect_less_often()
+        uvloop.run(_serve(sparekey, WorkerProcess(options)))
 
 
 def _collect_less_often() -> None:
@@ -53,14 +44,15 @@ def _collect_less_often() -> None:
     gc.set_threshold(100_000, 50, 1000)
 
 
-async def _serve(sparekey: "Sparekey") -> None:
+async def _serve(sparekey: "Sparekey", worker: "WorkerProcess") -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     await sparekey.start()
+    worker.start()
     click.echo(
         f"serving {sparekey.services.settings.gateway.public} on {sparekey.services.settings.gateway.listen}"
     )
     await stop.wait()
-    await sparekey.stop()
+    await asyncio.gather(sparekey.stop(), worker.stop())

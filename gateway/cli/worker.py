@@ -1,35 +1,60 @@
-"""`sparekey worker`: jobs on a host of their own."""
+"""`sparekey worker`: jobs in a process of their own."""
 
+import datetime as dt
+import os
 import signal
 import threading
 from pathlib import Path
 
 import click
+import structlog
 
-from gateway.cli.options import load_or_exit, secrets_directory, settings_file
+from gateway.cli.options import load_or_exit, opened, secrets_directory, settings_file
+
+_LESS_URGENT = 10
 
 
 @click.command()
 @settings_file
 @secrets_directory
-def command(settings_path: Path, secrets: Path | None) -> None:
+@click.option("--of-gateway", is_flag=True, hidden=True, help="As `sparekey serve` starts it.")
+def command(settings_path: Path, secrets: Path | None, *, of_gateway: bool) -> None:
     """Deliver messages and run the other jobs of the queue.
 
-    `sparekey serve` does this in a thread; workers are for when that is outgrown. Needs a Redis or Valkey
-    that both reach (`redis.url`), not the embedded one.
+    `sparekey serve` starts one of these for itself; more of them, on hosts of their own, are for when that
+    is outgrown. They need a Redis or Valkey that all reach (`redis.url`), not the embedded one.
     """
-    from gateway.app import build
     from gateway.logs import configure
+    from gateway.stores import beside_gateway
 
     settings = load_or_exit(settings_path, secrets)
-    if settings.redis.url == "embedded":
+    if settings.redis.url == "embedded" and not of_gateway:
         raise click.UsageError("redis.url is `embedded`: `sparekey serve` runs its own worker")
     configure()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with build(settings) as sparekey:
+    if of_gateway:
+        _give_way()
+        threading.Thread(target=_await_end, args=(stop,), daemon=True).start()
+    with opened(beside_gateway(settings), patience=dt.timedelta(minutes=1)) as sparekey:
         sparekey.services.jobs.start_thread(workers=4)
         click.echo("working")
         stop.wait()
         sparekey.services.jobs.stop()
+
+
+def _give_way() -> None:
+    """Make this process less urgent than its gateway."""
+    try:
+        # Security: on one core, too, a request goes before the jobs of another (S27).
+        os.nice(_LESS_URGENT)
+    except OSError:
+        structlog.get_logger("sparekey.worker").warning("worker_gives_no_way")
+
+
+def _await_end(stop: threading.Event) -> None:
+    """Stop when standard input ends: the gateway holds its other end, and closes it even by dying."""
+    while os.read(0, 1):
+        pass
+    stop.set()
