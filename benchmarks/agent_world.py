@@ -1,9 +1,6 @@
 """What the agents' row asks: slapd, Samba, a gateway over TLS, and agents of both channels, as programs."""
 
-import base64
 import contextlib
-import json
-import secrets
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,57 +15,20 @@ from gateway.settings import load
 from gateway.stores import redis_beside
 from idp_plugin.demo import servers
 from idp_plugin.demo.pki import make_certificates
-from idp_plugin.demo.provider import SESSION_COOKIE
-from idp_plugin.demo.servers import GATEWAY_CLIENT, DemoAddresses
+from idp_plugin.demo.servers import DemoAddresses
 from idp_plugin.ldap.adapters import open_adapter
 from idp_plugin.settings import DirectorySettings
 from idp_plugin.writeback.joining import LIFE, Invitation
 from tests.servers.processes import answers, free_port, running
 from tests.servers.samba import SambaDomain, SambaPerson
 from tests.servers.samba import serving as samba_serving
+from tests.servers.settings_file import before_demo, write_settings, write_toml
 from tests.servers.slapd import POLICY_DN, Slapd, SlapdPerson
 
 CHANNELS = ("redis", "https")
 PEOPLE = 20
 _PASSWORD_FILE = "bind-password"
 
-_GATEWAY = """\
-[gateway]
-public = "{public}"
-listen = "127.0.0.1:{port}"
-operations = ""
-
-[gateway.tls]
-certificate = "{certificates.certificate}"
-key = "{certificates.key}"
-
-[idp]
-address = "{around.provider}"
-issuer = "{public}"
-client_id = "{client}"
-client_secret = "{around.client_secret}"
-session_cookies = ["{cookie}"]
-
-{directories}
-
-[database]
-url = "sqlite:///{folder}/sparekey.db"
-
-[redis]
-directory = "{folder}/valkey"
-
-[vault]
-keys = ["{key}"]
-
-[policies]
-file = "{folder}/policies.toml"
-
-[messages]
-default_region = "US"
-
-[demo]
-outbox = "{folder}/outbox"
-"""
 _POLICY = """\
 [[rules]]
 name = "Everybody"
@@ -146,20 +106,21 @@ def world(folder: Path, around: Sequence[Place]) -> Iterator[World]:
     (folder / "demo").mkdir(mode=0o700)
     with contextlib.ExitStack() as stack:
         addresses = DemoAddresses(public, f"http://127.0.0.1:{application}")
-        facts = {
-            "public": public,
-            "port": port,
-            "certificates": certificates,
-            "around": stack.enter_context(servers.start_at(addresses, folder / "demo", application)),
-            "client": GATEWAY_CLIENT,
-            "cookie": SESSION_COOKIE,
-            "directories": "\n".join(f'[[directories]]\nname = "{name}"\nagent = true' for name in names),
-            "folder": folder,
-            "key": base64.b64encode(secrets.token_bytes(32)).decode(),
-        }
-        file = folder / "sparekey.toml"
-        file.write_text(_GATEWAY.format_map(facts))
-        (folder / "policies.toml").write_text(_POLICY)
+        provider = stack.enter_context(servers.start_at(addresses, folder / "demo", application))
+        file = write_settings(
+            folder,
+            _POLICY,
+            gateway={
+                "public": public,
+                "listen": f"127.0.0.1:{port}",
+                "operations": "",
+                "tls": {"certificate": str(certificates.certificate), "key": str(certificates.key)},
+            },
+            idp=before_demo(provider, public),
+            directories=[{"name": name, "agent": True} for name in names],
+            messages={"default_region": "US"},
+            demo={"outbox": str(folder / "outbox")},
+        )
         command: list[str | Path] = [PROGRAM, "serve", "--settings", file]
         process = stack.enter_context(
             running(command, log=folder / "gateway.log", ready=lambda: answers(port), seconds=60)
@@ -198,13 +159,10 @@ def _agent_file(folder: Path, name: str, reached: DirectorySettings, channel: Ma
         "protected_groups": list(reached.protected_groups),
     }
     limits = dict.fromkeys(("per_minute", "per_day", "per_person_and_day"), 100_000)
-    sections = {"channel": channel, "directory": directory, "limits": limits}
-    lines = [f"state = {json.dumps(str(folder / 'state'))}"]
-    for section, values in sections.items():
-        lines += [f"[{section}]", *(f"{key} = {json.dumps(value)}" for key, value in values.items())]
-    file = folder / "agent.toml"
-    file.write_text("\n".join(lines) + "\n")
-    return file
+    return write_toml(
+        folder / "agent.toml",
+        {"state": str(folder / "state"), "channel": channel, "directory": directory, "limits": limits},
+    )
 
 
 def _join(file: Path, token: str) -> None:

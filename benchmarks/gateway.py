@@ -1,8 +1,6 @@
 """`sparekey serve` as shipped: logs on, metrics on, its own Valkey and SQLite."""
 
-import base64
 import contextlib
-import secrets
 import sys
 import time
 import urllib.request
@@ -14,50 +12,12 @@ from pathlib import Path
 from benchmarks.harness import TESTED_CORE, Load, Service, Unfit, Variant, service
 from tests.servers.certificates import Authority
 from tests.servers.processes import free_port
+from tests.servers.settings_file import unused_directory, write_settings
 
 PROGRAM = Path(sys.executable).with_name("sparekey")
 LOGGED = b'"event":"request"'
 COUNTED = "sparekey_requests_total"
 FLUSH_SECONDS = 10
-
-SETTINGS = """\
-[gateway]
-public = "{public}"
-listen = "127.0.0.1:{port}"
-operations = "127.0.0.1:{operations}"
-
-[idp]
-kind = "keycloak"
-address = "{idp_address}"
-issuer = "{issuer}"
-client_id = "{client_id}"
-client_secret = "{client_secret}"
-
-[[directories]]
-name = "corp"
-servers = ["ldaps://127.0.0.1:{nobody}"]
-ca = "{ca}"
-bind_dn = "cn=sparekey"
-bind_password = "not asked here"
-base = "dc=example"
-
-[database]
-url = "sqlite:///{folder}/sparekey.db"
-
-[redis]
-directory = "{folder}/valkey"
-
-[messages.mail]
-host = "127.0.0.1"
-port = {nobody}
-tls = "none"
-
-[vault]
-keys = ["{key}"]
-
-[policies]
-file = "{folder}/policies.toml"
-"""
 
 POLICY = """\
 [[rules]]
@@ -145,26 +105,25 @@ def gateway(
 ) -> Iterator[Gateway]:
     """Start the gateway in front of a provider."""
     folder.mkdir(parents=True)
-    (folder / "policies.toml").write_text(POLICY)
-    operations = free_port()
-    settings = folder / "sparekey.toml"
-    settings.touch(mode=0o600)
-    settings.write_text(
-        SETTINGS.format(
-            public=at.public,
-            port=at.port,
-            operations=operations,
-            idp_address=idp_address,
-            issuer=issuer,
-            client_id=client[0],
-            client_secret=client[1],
-            nobody=free_port(),
-            ca=Authority.new(folder).file,
-            folder=folder,
-            key=base64.b64encode(secrets.token_bytes(32)).decode(),
-        )
+    operations, nobody = free_port(), free_port()
+    settings = write_settings(
+        folder,
+        POLICY,
+        gateway={
+            "public": at.public,
+            "listen": f"127.0.0.1:{at.port}",
+            "operations": f"127.0.0.1:{operations}",
+        },
+        idp={
+            "kind": "keycloak",
+            "address": idp_address,
+            "issuer": issuer,
+            "client_id": client[0],
+            "client_secret": client[1],
+        },
+        directories=[unused_directory(Authority.new(folder).file, nobody)],
+        messages={"mail": {"host": "127.0.0.1", "port": nobody, "tls": "none"}},
     )
-
     log = folder / "log"
     with service(
         "Sparekey, link put in",

@@ -4,7 +4,6 @@ import base64
 import contextlib
 import datetime as dt
 import json
-import secrets
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -22,48 +21,7 @@ from store.expiring import Expiring
 from store.valkey import running_in
 from store.vault import Vault
 from tests.servers.processes import free_port
-
-SETTINGS = """\
-[gateway]
-public = "{public}"
-listen = "127.0.0.1:{port}"
-operations = "127.0.0.1:{operations}"
-
-[idp]
-kind = "oidc"
-address = "{provider}"
-issuer = "{public}"
-client_id = "{client}"
-client_secret = "{secret}"
-scope = "openid profile email groups"
-session_cookies = ["{session_cookie}"]
-sessions_path = "{sessions_path}"
-
-[[directories]]
-{directory}
-
-[database]
-url = "sqlite:///{folder}/sparekey.db"
-
-[redis]
-directory = "{folder}/valkey"
-
-[messages.mail]
-host = "127.0.0.1"
-port = {mail}
-tls = "none"
-
-[limits]
-work_difficulty = 100
-starts_per_minute = 1000
-starts_per_minute_overall = 1000000
-
-[vault]
-keys = ["{key}"]
-
-[policies]
-file = "{folder}/policies.toml"
-"""
+from tests.servers.settings_file import write_settings
 
 POLICY = """\
 [[rules]]
@@ -141,29 +99,32 @@ def whole_gateway(
 
 def _settings_file(folder: Path, at: Address, operations: int) -> Path:
     around = json.loads((folder / READY).read_text())
-    (folder / "policies.toml").write_text(POLICY)
-    directory = "\n".join(
-        f"{name} = {json.dumps(value)}" for name, value in around["directory"].items() if value is not None
+    return write_settings(
+        folder,
+        POLICY,
+        gateway={
+            "public": at.public,
+            "listen": f"127.0.0.1:{at.port}",
+            "operations": f"127.0.0.1:{operations}",
+        },
+        idp={
+            "kind": "oidc",
+            "address": around["provider"],
+            "issuer": at.public,
+            "client_id": GATEWAY_CLIENT,
+            "client_secret": around["secret"],
+            "scope": "openid profile email groups",
+            "session_cookies": [SESSION_COOKIE],
+            "sessions_path": SESSIONS_PATH,
+        },
+        directories=[around["directory"]],
+        messages={"mail": {"host": "127.0.0.1", "port": around["mail"], "tls": "none"}},
+        limits={
+            "work_difficulty": 100,
+            "starts_per_minute": 1000,
+            "starts_per_minute_overall": 1_000_000,
+        },
     )
-    file = folder / "sparekey.toml"
-    file.touch(mode=0o600)
-    file.write_text(
-        SETTINGS.format(
-            public=at.public,
-            port=at.port,
-            operations=operations,
-            provider=around["provider"],
-            client=GATEWAY_CLIENT,
-            secret=around["secret"],
-            session_cookie=SESSION_COOKIE,
-            sessions_path=SESSIONS_PATH,
-            directory=directory,
-            mail=around["mail"],
-            folder=folder,
-            key=base64.b64encode(secrets.token_bytes(32)).decode(),
-        )
-    )
-    return file
 
 
 def _register(settings: Settings) -> None:

@@ -1,6 +1,5 @@
 """One site: a provider, the gateway as `sparekey serve` runs it, and a data plane in front of it."""
 
-import base64
 import contextlib
 import datetime as dt
 import getpass
@@ -13,62 +12,29 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from types import MappingProxyType
+from typing import Any, Literal
 
 import httpx
 
+from gateway.settings import load
+from gateway.stores import open_database, open_vault
 from store.database import Database
 from store.vault import Vault
 from tests.data_plane.fake_keycloak import AUTHORIZATION, FakeKeycloak, fake_keycloak
 from tests.servers import envoy_edge, nginx_lua
 from tests.servers.certificates import Authority
 from tests.servers.processes import free_port, stop
+from tests.servers.settings_file import Sections, unused_directory, write_settings
 from tests.servers.visitor import Visitor, forms
 
 Plane = Literal["embedded", "nginx", "envoy"]
 SPAREKEY = Path(sys.executable).with_name("sparekey")
 CALLBACK = "https://application.example.org/callback"
 
-SETTINGS = """\
-[gateway]
-public = "{public}"
-listen = "127.0.0.1:{port}"
-operations = "127.0.0.1:{operations}"
-{more}
-[idp]
-kind = "keycloak"
-address = "{provider}"
-issuer = "{issuer}"
-client_secret = "not asked here"
-
-[[directories]]
-name = "corp"
-servers = ["ldaps://127.0.0.1:1"]
-ca = "{ca}"
-bind_dn = "cn=sparekey"
-bind_password = "not asked here"
-base = "dc=example"
-
-[database]
-url = "sqlite:///{folder}/sparekey.db"
-
-[redis]
-directory = "{folder}/valkey"
-
-[messages.mail]
-host = "127.0.0.1"
-port = 1
-tls = "none"
-
-[vault]
-keys = ["{key}"]
-
-[policies]
-file = "{folder}/policies.toml"
-"""
 POLICY = """\
 [[rules]]
 name = "Everyone"
@@ -170,15 +136,26 @@ def eventually(fact: Callable[[], bool], seconds: float = 20) -> None:
 
 
 @contextlib.contextmanager
-def site(plane: Plane, folder: Path, *, on_fault: str = "deny") -> Iterator[Site]:
-    """Run a site behind one of the planes."""
+def site(
+    plane: Plane,
+    folder: Path,
+    *,
+    on_fault: str = "deny",
+    sections: Sections = MappingProxyType({}),
+    options: Sequence[str] = (),
+) -> Iterator[Site]:
+    """Run a site behind one of the planes.
+
+    Args:
+        sections: Further ones of the settings.
+        options: Further ones of the command that prints nginx's configuration.
+    """
     with contextlib.ExitStack() as stack:
-        started = _site(plane, folder, stack)
-        (folder / "policies.toml").write_text(POLICY.format(on_fault=on_fault))
+        started = _site(plane, folder, POLICY.format(on_fault=on_fault), sections, stack)
         started.processes["gateway"] = _start_gateway(started)
         stack.callback(_stop_all, started)
         if plane == "nginx":
-            stack.enter_context(_nginx(started))
+            stack.enter_context(_nginx(started, options))
         elif plane == "envoy":
             stack.enter_context(_envoy(started))
         yield started
@@ -191,35 +168,41 @@ def _stop_all(started: Site) -> None:
         stop(process)
 
 
-def _site(plane: Plane, folder: Path, stack: contextlib.ExitStack) -> Site:
+def _site(plane: Plane, folder: Path, policy: str, sections: Sections, stack: contextlib.ExitStack) -> Site:
     port, gateway_port, operations = free_port(), free_port(), free_port()
     authority = Authority.new(folder)
     authority.issue("edge")
     public = f"http://127.0.0.1:{gateway_port}" if plane == "embedded" else f"https://localhost:{port}"
     keycloak = stack.enter_context(fake_keycloak(public))
-    key = secrets.token_bytes(32)
-    more = ""
+    edge: dict[str, Any] = {}
     if plane != "embedded":
-        more = f'data_plane_socket = "{folder}/edge.sock"\ntrusted_proxies = ["127.0.0.1"]'
-    settings = folder / "sparekey.toml"
-    settings.touch(mode=0o600)
-    settings.write_text(
-        SETTINGS.format(
-            public=public,
-            port=gateway_port,
-            operations=operations,
-            provider=keycloak.address,
-            issuer=keycloak.issuer,
-            ca=authority.file,
-            folder=folder,
-            key=base64.b64encode(key).decode(),
-            more=more,
-        )
+        edge = {"data_plane_socket": str(folder / "edge.sock"), "trusted_proxies": ["127.0.0.1"]}
+    file = write_settings(
+        folder,
+        policy,
+        gateway={
+            "public": public,
+            "listen": f"127.0.0.1:{gateway_port}",
+            "operations": f"127.0.0.1:{operations}",
+            **edge,
+        },
+        idp={
+            "kind": "keycloak",
+            "address": keycloak.address,
+            "issuer": keycloak.issuer,
+            "client_secret": "not asked here",
+        },
+        directories=[unused_directory(authority.file, 1)],
+        messages={"mail": {"host": "127.0.0.1", "port": 1, "tls": "none"}},
+        **sections,
     )
-    database = Database(f"sqlite:///{folder}/sparekey.db", Vault([key]))
+    settings = load(file)
+    database = open_database(settings)
     stack.callback(database.dispose)
     trust = ssl.create_default_context(cafile=str(authority.file))
-    return Site(plane, public, folder, keycloak, gateway_port, operations, Vault([key]), trust, database)
+    return Site(
+        plane, public, folder, keycloak, gateway_port, operations, open_vault(settings), trust, database
+    )
 
 
 def _start_gateway(started: Site) -> subprocess.Popen[bytes]:
@@ -249,7 +232,7 @@ def restart_gateway(started: Site) -> None:
 
 
 @contextlib.contextmanager
-def _nginx(started: Site) -> Iterator[None]:
+def _nginx(started: Site, options: Sequence[str]) -> Iterator[None]:
     folder = started.folder / "nginx"
     folder.mkdir()
     command: list[str | Path] = [
@@ -257,6 +240,7 @@ def _nginx(started: Site) -> Iterator[None]:
         *("--listen", f"127.0.0.1:{started.port}", "--directory", folder, "--workers", "2"),
         *("--certificate", started.folder / "edge.pem", "--key", started.folder / "edge.key"),
         *("--user", "root" if os.geteuid() == 0 else getpass.getuser()),
+        *options,
     ]
     printed = subprocess.run(command, capture_output=True, text=True, check=False)
     assert printed.returncode == 0, printed.stderr

@@ -1,8 +1,6 @@
 """A gateway with its own Valkey and an agent that reaches it over HTTP alone, each a program of its own."""
 
-import base64
 import json
-import secrets
 import subprocess
 import sys
 import time
@@ -17,48 +15,13 @@ from gateway.providers import open_provider
 from gateway.settings import Settings, load
 from idp_plugin.base import PasswordState
 from idp_plugin.demo import servers
-from idp_plugin.demo.provider import SESSION_COOKIE
-from idp_plugin.demo.servers import GATEWAY_CLIENT, RunningDemo
+from idp_plugin.demo.servers import RunningDemo
 from idp_plugin.ldap.openldap import OpenLdap
 from tests.servers.processes import answers, free_port, running
+from tests.servers.settings_file import before_demo, write_settings, write_toml
 
 PROGRAM = Path(sys.executable).with_name("sparekey")
 NEW = "Quite-New-Passw0rd"
-GATEWAY = """\
-[gateway]
-public = "http://127.0.0.1:{port}"
-listen = "127.0.0.1:{port}"
-operations = ""
-
-[idp]
-address = "{around.provider}"
-issuer = "http://127.0.0.1:{port}"
-client_id = "{client}"
-client_secret = "{around.client_secret}"
-session_cookies = ["{cookie}"]
-
-[[directories]]
-name = "corp"
-agent = true
-
-[database]
-url = "sqlite:///{folder}/sparekey.db"
-
-[redis]
-directory = "{folder}/valkey"
-
-[vault]
-keys = ["{key}"]
-
-[policies]
-file = "{folder}/policies.toml"
-
-[messages]
-default_region = "US"
-
-[demo]
-outbox = "{folder}/outbox"
-"""
 POLICY = """\
 [[rules]]
 name = "Everybody"
@@ -66,19 +29,6 @@ register = 1
 reset = 1
 [rules.who]
 everyone = true
-"""
-AGENT = """\
-state = "{folder}/agent"
-[channel]
-kind = "https"
-url = "http://127.0.0.1:{port}/sparekey"
-[directory]
-name = "corp"
-servers = ["{directory.servers[0]}"]
-ca = "{directory.ca}"
-bind_dn = "{directory.bind_dn}"
-bind_password = "{password}"
-base = "{directory.base}"
 """
 
 
@@ -106,20 +56,33 @@ def world(tmp_path: Path) -> Iterator[World]:
     private = folder / "demo"
     private.mkdir(mode=0o700)
     with servers.start_at(addresses, private, application) as around:
-        facts = {
-            "port": port,
-            "around": around,
-            "client": GATEWAY_CLIENT,
-            "cookie": SESSION_COOKIE,
-            "folder": folder,
-            "key": base64.b64encode(secrets.token_bytes(32)).decode(),
-            "directory": around.directory,
-            "password": around.directory.bind_password.get_secret_value(),
-        }
-        (folder / "sparekey.toml").write_text(GATEWAY.format_map(facts))
-        (folder / "agent.toml").write_text(AGENT.format_map(facts))
-        (folder / "policies.toml").write_text(POLICY)
-        command = [PROGRAM, "serve", "--settings", folder / "sparekey.toml"]
+        public = addresses.public
+        file = write_settings(
+            folder,
+            POLICY,
+            gateway={"public": public, "listen": f"127.0.0.1:{port}", "operations": ""},
+            idp=before_demo(around, public),
+            directories=[{"name": "corp", "agent": True}],
+            messages={"default_region": "US"},
+            demo={"outbox": str(folder / "outbox")},
+        )
+        directory = around.directory
+        write_toml(
+            folder / "agent.toml",
+            {
+                "state": str(folder / "agent"),
+                "channel": {"kind": "https", "url": f"{public}/sparekey"},
+                "directory": {
+                    "name": "corp",
+                    "servers": [directory.servers[0]],
+                    "ca": str(directory.ca),
+                    "bind_dn": directory.bind_dn,
+                    "bind_password": directory.bind_password.get_secret_value(),
+                    "base": directory.base,
+                },
+            },
+        )
+        command = [PROGRAM, "serve", "--settings", file]
         with running(command, log=folder / "serve.log", ready=lambda: answers(port), seconds=60):
             yield World(folder, port, around)
 

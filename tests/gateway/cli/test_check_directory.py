@@ -13,6 +13,7 @@ from idp_plugin.settings import DirectorySettings
 from tests.servers.ds389 import PEOPLE, Ds389
 from tests.servers.ds389 import dn_of as dn_in_ds389
 from tests.servers.samba import SambaDomain
+from tests.servers.settings_file import checked_only
 from tests.servers.slapd import Slapd
 
 Run = Callable[..., Result]
@@ -24,21 +25,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
     def ran(*arguments: str, directories: list[DirectorySettings | dict[str, Any]]) -> Result:
         plain = [each if isinstance(each, dict) else each.model_dump() for each in directories]
-        settings = from_mapping(
-            {
-                "gateway": {"public": "https://sso.example.org", "tls": {"certificate": "a", "key": "b"}},
-                "idp": {
-                    "address": "http://127.0.0.1:1",
-                    "issuer": "https://sso.example.org",
-                    "client_secret": "secret",
-                },
-                "database": {"url": f"sqlite:///{tmp_path / 'sparekey.db'}"},
-                "redis": {"directory": str(tmp_path / "valkey")},
-                "vault": {"keys": ["a" * 43 + "="]},
-                "policies": {"file": str(tmp_path / "policies.toml")},
-                "directories": plain,
-            }
-        )
+        settings = from_mapping(checked_only(tmp_path, directories=plain))
         monkeypatch.setattr(check, "load_or_exit", lambda *_: settings)
         return CliRunner().invoke(check.command, arguments)
 

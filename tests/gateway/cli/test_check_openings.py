@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from gateway.cli import check
 from gateway.settings import from_mapping
 from tests.flows.world import policy
+from tests.servers.settings_file import checked_only
 
 HELPDESK, OPERATORS = "cn=helpdesk,ou=groups,dc=example,dc=org", "operators"
 
@@ -27,20 +28,9 @@ def test_every_opened_group_is_told_and_whether_both_keys_fit(
         "opened_groups": [HELPDESK],
     }
     settings = from_mapping(
-        {
-            "gateway": {"public": "https://sso.example.org", "tls": {"certificate": "a", "key": "b"}},
-            "idp": {
-                "address": "http://127.0.0.1:1",
-                "issuer": "https://sso.example.org",
-                "client_secret": "secret",
-            },
-            "database": {"url": f"sqlite:///{tmp_path / 'sparekey.db'}"},
-            "redis": {"directory": str(tmp_path / "valkey")},
-            "vault": {"keys": ["a" * 43 + "="]},
-            "policies": {"file": str(tmp_path / "policies.toml")},
-            "directories": [directory],
-            "roles": {"helpdesk": [OPERATORS], "opened": [OPERATORS]},
-        }
+        checked_only(
+            tmp_path, directories=[directory], roles={"helpdesk": [OPERATORS], "opened": [OPERATORS]}
+        )
     )
     monkeypatch.setattr(check, "load_or_exit", lambda *_: settings)
     told = CliRunner().invoke(check.command, []).output.splitlines()

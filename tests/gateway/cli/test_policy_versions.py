@@ -12,6 +12,7 @@ from gateway.cli import policy_versions
 from gateway.cli.policy import command
 from gateway.cli.who_runs import operator_name
 from gateway.settings import from_mapping
+from tests.servers.settings_file import checked_only, unused_directory
 
 POLICY = '[[rules]]\nname = "All"\ntrust_delay_hours = {hours}\n[rules.who]\neveryone = true\n'
 Run = Callable[..., Result]
@@ -20,22 +21,9 @@ Run = Callable[..., Result]
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run `sparekey policy` as somebody."""
-    settings = from_mapping(
-        {
-            "gateway": {"public": "https://sso.example.org", "tls": {"certificate": "a", "key": "b"}},
-            "idp": {
-                "kind": "keycloak",
-                "address": "http://127.0.0.1:1",
-                "issuer": "https://sso.example.org/realms/a",
-                "client_id": "sparekey",
-                "client_secret": "secret",
-            },
-            "database": {"url": f"sqlite:///{tmp_path / 'sparekey.db'}"},
-            "redis": {"directory": str(tmp_path / "valkey")},
-            "vault": {"keys": ["a" * 43 + "="]},
-            "policies": {"file": str(tmp_path / "policies.toml"), "weaker_after_hours": 0},
-        }
-    )
+    policies = {"file": str(tmp_path / "policies.toml"), "weaker_after_hours": 0}
+    directories = [unused_directory(tmp_path / "ca.pem", 1)]
+    settings = from_mapping(checked_only(tmp_path, policies=policies, directories=directories))
     monkeypatch.setattr(policy_versions, "load_or_exit", lambda *_: settings)
     upgraded(settings)
 
