@@ -18,6 +18,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from enforcement.breaker import Breaker
 from enforcement.gate import Gate
+from enforcement.policy import Policy
 from enforcement.proposals import Waiting, put_forward
 from flows.messaging.call_backs import CallBacks
 from flows.messaging.receipts import Receipts
@@ -172,12 +173,17 @@ class Sparekey:
 
 @contextlib.contextmanager
 def build(
-    settings: Settings, *, clock: Clock = system_clock, patience: dt.timedelta = dt.timedelta(0)
+    settings: Settings,
+    *,
+    clock: Clock = system_clock,
+    patience: dt.timedelta = dt.timedelta(0),
+    is_worker: bool = False,
 ) -> Iterator[Sparekey]:
     """Open every part that the settings name, and close them at the end.
 
     Args:
         patience: How long to wait for the identity provider's first answer.
+        is_worker: It does jobs under what gateways put in force, and puts nothing in force itself.
 
     Raises:
         StoreError: A database does not answer, or is set up in a way that would lose claims.
@@ -185,23 +191,23 @@ def build(
         IdpError: The identity provider does not answer, or not as the start-up check expects.
     """
     with contextlib.ExitStack() as stack:
-        yield _Opening(settings, clock, stack).sparekey(patience)
+        yield _Opening(settings, clock, stack, is_worker=is_worker).sparekey(patience)
 
 
 class _Opening:
     """Opens parts in order; the stack closes them in reverse."""
 
-    def __init__(self, settings: Settings, clock: Clock, stack: contextlib.ExitStack) -> None:
+    def __init__(
+        self, settings: Settings, clock: Clock, stack: contextlib.ExitStack, *, is_worker: bool
+    ) -> None:
         self._settings = settings
         self._clock = clock
         self._stack = stack
         self._close = stack.callback
         self._database = open_database(settings)
         self._close(self._database.dispose)
-        self._database.upgrade()
-        text = settings.policies.file.read_text("utf-8")
-        # Security: by file, too, nothing becomes weaker on one person's word (S23).
-        self._policy = put_forward(self._database, text, author="", now=clock())
+        # A worker starts whenever it is needed: what was in its file may be long out of force.
+        self._policy = None if is_worker else self._put_policy_forward()
         url = self._expiring_url()
         self._expiring = Expiring(url, open_vault(settings))
         self._close(self._expiring.close)
@@ -212,6 +218,12 @@ class _Opening:
         self._close(self._writeback.close)
         self._provider = open_provider(settings, self._writeback)
         self._close(self._provider.close)
+
+    def _put_policy_forward(self) -> Policy | Waiting:
+        self._database.upgrade()
+        text = self._settings.policies.file.read_text("utf-8")
+        # Security: by file, too, nothing becomes weaker on one person's word (S23).
+        return put_forward(self._database, text, author="", now=self._clock())
 
     def sparekey(self, patience: dt.timedelta) -> Sparekey:
         """Return the gateway, once the identity provider answered as expected."""

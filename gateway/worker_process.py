@@ -39,10 +39,7 @@ class WorkerProcess:
 
     async def _keep(self) -> None:
         while True:
-            # Ctrl-C reaches the whole session of a terminal; the gateway alone says when its worker ends.
-            process = await asyncio.create_subprocess_exec(
-                *PROGRAM, *self._options, stdin=PIPE, start_new_session=True
-            )
+            process = await asyncio.create_subprocess_exec(*PROGRAM, *self._options, stdin=PIPE)
             try:
                 status = await process.wait()
             finally:

@@ -43,17 +43,16 @@ def load_or_exit(file: Path, secrets: Path | None) -> Settings:
 
 
 @contextlib.contextmanager
-def opened(settings: Settings, *, patience: dt.timedelta) -> "Iterator[Sparekey]":
+def opened(settings: Settings, *, patience: dt.timedelta, is_worker: bool = False) -> "Iterator[Sparekey]":
     """Open every part for the length of the `with` block, or say what the identity provider did not do.
 
-    Args:
-        patience: How long to wait for the identity provider's first answer.
+    The arguments are those of `gateway.app.build`.
     """
     from gateway.app import build
     from idp_plugin.errors import IdpError
 
     try:
-        with build(settings, patience=patience) as sparekey:
+        with build(settings, patience=patience, is_worker=is_worker) as sparekey:
             yield sparekey
     except IdpError as error:
         raise click.ClickException(f"identity provider: {error}") from error

@@ -35,9 +35,12 @@ def command(settings_path: Path, secrets: Path | None, *, of_gateway: bool) -> N
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     if of_gateway:
+        # Ctrl-C reaches a terminal's whole group; the gateway alone says when its worker ends. Not a session
+        # of its own: Linux weighs niceness within one session only.
+        os.setpgrp()
         _give_way()
         threading.Thread(target=_await_end, args=(stop,), daemon=True).start()
-    with opened(beside_gateway(settings), patience=dt.timedelta(minutes=1)) as sparekey:
+    with opened(beside_gateway(settings), patience=dt.timedelta(minutes=1), is_worker=True) as sparekey:
         sparekey.services.jobs.start_thread(workers=4)
         click.echo("working")
         stop.wait()

@@ -1,5 +1,6 @@
 """`sparekey serve` and the process that it keeps for its jobs."""
 
+import datetime as dt
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from enforcement.policy import load as load_policy
 from gateway.settings import load
 from gateway.stores import redis_beside
 from store.jobs import Jobs
@@ -49,6 +51,19 @@ def test_jobs_are_done_by_a_less_urgent_process_and_by_another_when_that_one_die
     assert [each.pid for each in workers(started)] != [first.pid]
     assert '"event": "worker_ended"' in told(started)
     jobs.stop()
+
+
+def test_a_worker_that_starts_late_puts_no_older_policy_in_force(started: Site) -> None:
+    weaker = load_policy((started.folder / "policies.toml").read_text().replace("deny", "release"))
+    with started.database.transaction() as transaction:
+        transaction.policies.store(weaker.document(), author="ana", now=dt.datetime.now(dt.UTC))
+    (first,) = workers(started)
+    first.send_signal(signal.SIGKILL)
+    eventually(lambda: told(started).count("working\n") == 2, 60)
+    with started.database.reading() as reading:
+        newest = reading.policies.newest()
+    assert newest is not None
+    assert newest.author == "ana"
 
 
 def test_a_gateway_that_is_told_to_stop_takes_its_worker_along_and_reports_nothing(started: Site) -> None:
