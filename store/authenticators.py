@@ -3,11 +3,10 @@
 import datetime as dt
 import uuid
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, func, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from store.columns import first_of
 from store.models import AuthenticatorRow, PersonRow
@@ -15,13 +14,14 @@ from store.people import People
 from store.policies import Policies
 from store.vault import Vault
 
-# As in `people`: columns, by a query that is built once.
 _COLUMNS = AuthenticatorRow.__table__.c
+# As in `people`: queries that are built once.
 _OF_PERSON = (
     select(*_COLUMNS)
     .where(_COLUMNS.person_id == bindparam("person_id"))
     .order_by(_COLUMNS.created_at, _COLUMNS.kind, _COLUMNS.number)
 )
+_BY_ID = select(*_COLUMNS).where(_COLUMNS.id == bindparam("id"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +57,8 @@ class Authenticator:
 class Authenticators:
     """Authenticators, within one transaction."""
 
-    def __init__(self, session: Session, vault: Vault) -> None:
-        self._session = session
+    def __init__(self, connection: Connection, vault: Vault) -> None:
+        self._connection = connection
         self._vault = vault
 
     def of(self, person_id: str) -> tuple[Authenticator, ...]:
@@ -67,12 +67,12 @@ class Authenticators:
         Raises:
             SealBroken: A secret is sealed under a key that is not on the ring.
         """
-        rows = self._session.execute(_OF_PERSON, {"person_id": person_id})
+        rows = self._connection.execute(_OF_PERSON, {"person_id": person_id})
         return tuple(self._opened(row) for row in rows)
 
     def get(self, authenticator_id: str) -> Authenticator | None:
         """Return one authenticator, or None where it was removed."""
-        row = self._session.get(AuthenticatorRow, authenticator_id, populate_existing=True)
+        row = self._connection.execute(_BY_ID, {"id": authenticator_id}).one_or_none()
         return self._opened(row) if row else None
 
     def add(
@@ -93,7 +93,7 @@ class Authenticators:
             lookup: `Vault.digest` of a normalised address, so that people who share it can be counted.
         """
         identifier = uuid.uuid4().hex
-        row = AuthenticatorRow(
+        added = insert(AuthenticatorRow).values(
             id=identifier,
             person_id=person_id,
             kind=kind,
@@ -106,15 +106,14 @@ class Authenticators:
             confirmed_version=self._newest_version(),
             trusted_from=trusted_from,
         )
-        self._session.add(row)
-        self._session.flush()
-        People(self._session).registered(person_id, now=now)
+        row = self._connection.execute(added.returning(*_COLUMNS)).one()
+        People(self._connection).registered(person_id, now=now)
         return self._opened(row)
 
     def _next_number(self, person_id: str, kind: str) -> int:
         # The person's row is locked, so that two bindings at once get two numbers.
-        self._session.execute(select(PersonRow.id).where(PersonRow.id == person_id).with_for_update())
-        highest = self._session.scalar(
+        self._connection.execute(select(PersonRow.id).where(PersonRow.id == person_id).with_for_update())
+        highest = self._connection.scalar(
             select(func.max(AuthenticatorRow.number)).where(
                 AuthenticatorRow.person_id == person_id, AuthenticatorRow.kind == kind
             )
@@ -131,12 +130,12 @@ class Authenticators:
         counted = select(func.count(func.distinct(AuthenticatorRow.person_id))).where(
             AuthenticatorRow.kind == kind, AuthenticatorRow.lookup.in_(lookups), AuthenticatorRow.lookup != ""
         )
-        return self._session.scalar(counted) or 0
+        return self._connection.scalar(counted) or 0
 
     def sharing(self, kind: str, lookups: Collection[str], *, limit: int) -> tuple[Authenticator, ...]:
         """Return who registered an address, oldest first, suspended ones too; `lookups` as in `shared_by`."""
-        rows = self._session.scalars(
-            select(AuthenticatorRow)
+        rows = self._connection.execute(
+            select(*_COLUMNS)
             .where(
                 AuthenticatorRow.kind == kind,
                 AuthenticatorRow.lookup.in_(list(lookups)),
@@ -159,7 +158,7 @@ class Authenticators:
     def remove(self, authenticator_id: str) -> None:
         """Unbind it, and void what was said of the person (S12)."""
         self._bump(authenticator_id)
-        self._session.execute(delete(AuthenticatorRow).where(AuthenticatorRow.id == authenticator_id))
+        self._connection.execute(delete(AuthenticatorRow).where(AuthenticatorRow.id == authenticator_id))
 
     def suspend(self, authenticator_id: str, *, now: dt.datetime) -> None:
         """Let it neither count nor prove anything, and void what was said of the person (S12)."""
@@ -185,17 +184,15 @@ class Authenticators:
         Returns:
             The authenticator as it now is, or None where it was removed.
         """
-        row = self._session.scalar(
-            select(AuthenticatorRow)
-            .where(AuthenticatorRow.id == authenticator_id)
-            .with_for_update()
-            .execution_options(populate_existing=True)
-        )
+        locked = _BY_ID.with_for_update()
+        row = self._connection.execute(locked, {"id": authenticator_id}).one_or_none()
         if row is None:
             return None
-        row.secret = self._vault.seal(function(self._opened(row).secret), _context(row.id))
-        self._session.flush()
-        return self._opened(row)
+        found = self._opened(row)
+        changed = replace(found, secret=function(found.secret))
+        sealed = self._vault.seal(changed.secret, _context(authenticator_id))
+        self._change(AuthenticatorRow.id == authenticator_id, secret=sealed)
+        return changed
 
     def use_up(self, authenticator_id: str, *, now: dt.datetime) -> None:
         """Suspend what has no answer left.
@@ -213,37 +210,37 @@ class Authenticators:
             lookup_of: Makes the digest of an address anew, where addresses are counted.
         """
         prefix = self._vault.seal(b"", "")[:5]
-        rows = self._session.scalars(
-            select(AuthenticatorRow)
+        rows = self._connection.execute(
+            select(*_COLUMNS)
             .where(func.substr(AuthenticatorRow.secret, 1, len(prefix)) != prefix)
             .limit(batch)
             .with_for_update(skip_locked=True)
         ).all()
         for row in rows:
             authenticator = self._opened(row)
-            row.secret = self._vault.seal(authenticator.secret, _context(row.id))
-            row.lookup = lookup_of(authenticator) if lookup_of and row.lookup else row.lookup
-        self._session.flush()
+            sealed = self._vault.seal(authenticator.secret, _context(authenticator.id))
+            lookup = lookup_of(authenticator) if lookup_of and row.lookup else row.lookup
+            self._change(AuthenticatorRow.id == authenticator.id, secret=sealed, lookup=lookup)
         return len(rows)
 
     def _confirm(self, which: object, now: dt.datetime) -> None:
         self._change(which, confirmed_at=now, confirmed_version=self._newest_version())
 
     def _newest_version(self) -> int:
-        return Policies(self._session).newest_version()
+        return Policies(self._connection).newest_version()
 
     def _change(self, which: object, **values: object) -> int:
         changed = update(AuthenticatorRow).where(which).values(**values)  # type: ignore[arg-type]
-        return self._session.execute(changed).rowcount  # type: ignore[attr-defined,no-any-return]
+        return self._connection.execute(changed).rowcount
 
     def _bump(self, authenticator_id: str) -> None:
-        owner = self._session.scalar(
+        owner = self._connection.scalar(
             select(AuthenticatorRow.person_id).where(AuthenticatorRow.id == authenticator_id)
         )
         if owner is not None:
-            People(self._session).bump_epoch(owner)
+            People(self._connection).bump_epoch(owner)
 
-    def _opened(self, row: AuthenticatorRow | Row[Any]) -> Authenticator:
+    def _opened(self, row: Row[Any]) -> Authenticator:
         return Authenticator(
             id=row.id,
             person_id=row.person_id,

@@ -1,24 +1,27 @@
 """Column types and the one statement that the two databases spell differently."""
 
 import datetime as dt
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
     JSON,
     BigInteger,
     ColumnElement,
+    Connection,
     Dialect,
-    Insert,
     Integer,
     Table,
     TypeDecorator,
+    bindparam,
     func,
     literal,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
-from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeEngine
+
+from store.prepared import PreparedWrite
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
@@ -73,17 +76,17 @@ def first_of(column: Any, moment: dt.datetime) -> ColumnElement[Any]:
     return func.coalesce(column, literal(moment, Moment()))
 
 
-def insert_new(session: Session, table: Table, values: dict[str, Any]) -> bool:
+def insert_new(connection: Connection, table: Table, values: dict[str, Any]) -> bool:
     """Insert a row unless one with the same unique key is there; True when this call inserted it.
 
     Two transactions at once: the second waits for the first to end, then inserts only if it rolled back.
     """
-    postgres = session.get_bind().dialect.name == "postgresql"
-    statement: Insert = (
-        postgresql.insert(table).values(**values).on_conflict_do_nothing()
-        if postgres
-        else sqlite.insert(table).values(**values).on_conflict_do_nothing()
+    return _insert_new(connection.dialect.name, table, tuple(values)).run(connection, **values) == 1
+
+
+@cache
+def _insert_new(dialect: str, table: Table, columns: tuple[str, ...]) -> PreparedWrite:
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return PreparedWrite(
+        insert(table).values({name: bindparam(name) for name in columns}).on_conflict_do_nothing()
     )
-    # Without the option, SQLAlchemy does not ask psycopg for the count of an INSERT.
-    inserted = session.execute(statement, execution_options={"preserve_rowcount": True})
-    return inserted.rowcount == 1  # type: ignore[attr-defined,no-any-return]

@@ -12,7 +12,6 @@ from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.orm import Session
 
 from store import migrations
 from store.agents import Agents
@@ -35,15 +34,15 @@ _UPGRADE_LOCK = 0x5BA7E4E1
 class Transaction:
     """Everything lasting, bound to one transaction."""
 
-    def __init__(self, session: Session, vault: Vault) -> None:
-        self.people = People(session)
-        self.authenticators = Authenticators(session, vault)
-        self.policies = Policies(session)
-        self.proposals = Proposals(session)
-        self.audit = Audit(session)
-        self.spent = Spent(session)
-        self.agents = Agents(session)
-        self.target_states = TargetStates(session)
+    def __init__(self, connection: Connection, vault: Vault) -> None:
+        self.people = People(connection)
+        self.authenticators = Authenticators(connection, vault)
+        self.policies = Policies(connection)
+        self.proposals = Proposals(connection)
+        self.audit = Audit(connection)
+        self.spent = Spent(connection)
+        self.agents = Agents(connection)
+        self.target_states = TargetStates(connection)
         self._afterwards: list[Callable[[], object]] = []
 
     def after_commit(self, function: Callable[[], object]) -> None:
@@ -65,6 +64,7 @@ class Database:
             StoreMisconfigured: Neither a SQLite file nor PostgreSQL through psycopg.
         """
         self._engine = _engine(url)
+        self._reader = self._engine.execution_options(**{_READ_ONLY: True, "postgresql_readonly": True})
         self._vault = vault
         self._gate: GateReader = reader_for(self._engine)
         # SQLite lets one write at a time and starves who waits; threads of one process queue here instead.
@@ -109,15 +109,13 @@ class Database:
             StoreUnavailable: The database did not answer in time; after a lost commit the outcome is unknown.
         """
         refusal: BaseException | None = None
-        with _mapped(), self._writing(), Session(self._engine, expire_on_commit=False) as session:
-            transaction = Transaction(session, self._vault)
-            with session.begin():
-                # SQLite takes its lock here, before anything is read, so that no read is stale.
-                session.connection()
-                try:
-                    yield transaction
-                except commit_on as error:
-                    refusal = error
+        # SQLite takes its lock as it begins, before anything is read, so that no read is stale.
+        with _mapped(), self._writing(), self._engine.begin() as connection:
+            transaction = Transaction(connection, self._vault)
+            try:
+                yield transaction
+            except commit_on as error:
+                refusal = error
         transaction._committed()  # noqa: SLF001 - the two are one
         if refusal is not None:
             raise refusal
@@ -129,9 +127,8 @@ class Database:
         Raises:
             StoreUnavailable: The database did not answer in time.
         """
-        with _mapped(), Session(self._engine, expire_on_commit=False) as session:
-            session.connection(execution_options={_READ_ONLY: True, "postgresql_readonly": True})
-            yield Transaction(session, self._vault)
+        with _mapped(), self._reader.begin() as connection:
+            yield Transaction(connection, self._vault)
 
     def gate_facts(self, subject_source: str, subject_id: str) -> GateFacts | None:
         """Return what the gate needs to know, by one prepared statement without the ORM.

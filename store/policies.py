@@ -2,12 +2,11 @@
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, insert, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
 from store.errors import Conflict
 from store.models import PolicyRow
@@ -27,12 +26,12 @@ class StoredPolicy:
 class Policies:
     """Policies, within one transaction."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
 
     def newest_version(self) -> int:
         """Return the newest version's number; 0 before the first."""
-        return self._session.scalar(select(func.max(PolicyRow.version))) or 0
+        return self._connection.scalar(select(func.max(PolicyRow.version))) or 0
 
     def newest(self) -> StoredPolicy | None:
         """Return the newest version, or None before the first."""
@@ -40,7 +39,7 @@ class Policies:
 
     def version(self, number: int) -> StoredPolicy | None:
         """Return one version."""
-        row = self._session.get(PolicyRow, number)
+        row = self._connection.execute(select(PolicyRow).where(PolicyRow.version == number)).one_or_none()
         return StoredPolicy(row.version, row.document, row.stored_at, row.author) if row else None
 
     def store(self, document: Mapping[str, Any], *, author: str, now: dt.datetime) -> StoredPolicy:
@@ -52,12 +51,9 @@ class Policies:
         newest = self.newest()
         if newest is not None and newest.document == document:
             return newest
-        row = PolicyRow(
-            version=newest.version + 1 if newest else 1, document=dict(document), author=author, stored_at=now
-        )
-        self._session.add(row)
+        stored = StoredPolicy(newest.version + 1 if newest else 1, dict(document), now, author)
         try:
-            self._session.flush()
+            self._connection.execute(insert(PolicyRow).values(**asdict(stored)))
         except IntegrityError as error:
             raise Conflict from error
-        return StoredPolicy(row.version, row.document, row.stored_at, row.author)
+        return stored

@@ -5,9 +5,8 @@ than one of ten. A window therefore slides in steps of a sixtieth, and never let
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 from store.expiring import Expiring, unavailable
 from store.server_clock import MILLISECOND, NOW, stamp
@@ -16,11 +15,12 @@ BUCKETS = 60
 
 # A hash per budget: bucket number to amount. Nothing is taken unless every budget allows.
 # ARGV: now in milliseconds or "" for the server's own clock; then for each key the amount, the most and the
-# width of a bucket in milliseconds. Answers {wait in milliseconds, which (1, 2, …)}, or {0, 0} where taken.
+# width of a bucket in milliseconds. Answers {wait in milliseconds, which (1, 2, …), what of each is taken by
+# now}; wait and which are 0 where this was taken, too.
 _TAKE = (
     NOW
     + """
-local wait, which = 0, 0
+local wait, which, answer = 0, 0, {0, 0}
 for i, key in ipairs(KEYS) do
   local amount, most, width = tonumber(ARGV[3 * i - 1]), tonumber(ARGV[3 * i]), tonumber(ARGV[3 * i + 1])
   local current, total, kept = math.floor(now / width), 0, {}
@@ -34,6 +34,7 @@ for i, key in ipairs(KEYS) do
       kept[#kept + 1] = {bucket, sum}
     end
   end
+  answer[i + 2] = total
   if total + amount > most then
     table.sort(kept, function(a, b) return a[1] < b[1] end)
     local left = 61 * width
@@ -52,21 +53,11 @@ if wait == 0 then
     local width = tonumber(ARGV[3 * i + 1])
     redis.call('HINCRBY', key, string.format('%d', math.floor(now / width)), ARGV[3 * i - 1])
     redis.call('PEXPIRE', key, 62 * width)
+    answer[i + 2] = answer[i + 2] + ARGV[3 * i - 1]
   end
 end
-return {wait, which}
-"""
-)
-
-_SPENT = (
-    NOW
-    + """
-local oldest, total = math.floor(now / tonumber(ARGV[2])) - 61, 0
-local stored = redis.call('HGETALL', KEYS[1])
-for place = 1, #stored, 2 do
-  if tonumber(stored[place]) > oldest then total = total + tonumber(stored[place + 1]) end
-end
-return total
+answer[1], answer[2] = wait, which
+return answer
 """
 )
 
@@ -93,6 +84,8 @@ class Spent:
     """Zero where allowed."""
     exceeded: str | None
     """The key of the budget that does not allow it for longest."""
+    totals: Mapping[str, int]
+    """By the budgets' keys: what was taken within each window, this included where allowed."""
 
 
 class Spending:
@@ -101,7 +94,6 @@ class Spending:
     def __init__(self, expiring: Expiring) -> None:
         self._expiring = expiring
         self._take = expiring.script(_TAKE)
-        self._spent = expiring.script(_SPENT)
 
     def take(self, budgets: Sequence[Budget], *, now: dt.datetime | None = None) -> Spent:
         """Take from every budget, or from none where one does not allow it.
@@ -111,19 +103,17 @@ class Spending:
             now: Aware time; without it the server's own clock, which a fleet of gateways shares.
         """
         if not budgets:
-            return Spent(allowed=True, retry_after=dt.timedelta(0), exceeded=None)
+            return Spent(allowed=True, retry_after=dt.timedelta(0), exceeded=None, totals={})
         arguments: list[str | int] = [stamp(now)]
         for budget in budgets:
             arguments += [budget.amount, budget.most, _width(budget.window)]
         with unavailable():
-            wait, which = self._take(keys=[self._name(budget.key) for budget in budgets], args=arguments)
+            wait, which, *totals = self._take(
+                keys=[self._name(budget.key) for budget in budgets], args=arguments
+            )
         exceeded = budgets[which - 1].key if which else None
-        return Spent(allowed=not which, retry_after=wait * MILLISECOND, exceeded=exceeded)
-
-    def spent(self, key: str, window: dt.timedelta, *, now: dt.datetime | None = None) -> int:
-        """Return how much of a budget was taken within its window."""
-        with unavailable():
-            return cast(int, self._spent(keys=[self._name(key)], args=[stamp(now), _width(window)]))
+        taken = {budget.key: total for budget, total in zip(budgets, totals, strict=True)}
+        return Spent(not which, wait * MILLISECOND, exceeded, taken)
 
     def _name(self, key: str) -> str:
         return f"sk:{{counters}}:{self._expiring.vault.digest(key, 'budget')[:40]}"

@@ -3,8 +3,7 @@
 import datetime as dt
 import hashlib
 
-from sqlalchemy import delete
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, delete
 
 from store.columns import insert_new
 from store.models import SpentRow
@@ -13,8 +12,8 @@ from store.models import SpentRow
 class Spent:
     """Spent tokens, within one transaction."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
 
     def spend(self, purpose: str, token: str, *, now: dt.datetime) -> bool:
         """Return True exactly once for each purpose and token, also when several try at once.
@@ -28,9 +27,9 @@ class Spent:
         """
         digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
         values = {"purpose": purpose, "digest": digest, "at": now}
-        return insert_new(self._session, SpentRow.__table__, values)  # type: ignore[arg-type]
+        return insert_new(self._connection, SpentRow.__table__, values)  # type: ignore[arg-type]
 
     def purge(self, before: dt.datetime) -> int:
         """Forget what was spent before a time by which every token of that age is void; returns how many."""
-        purged = self._session.execute(delete(SpentRow).where(SpentRow.at < before))
-        return purged.rowcount  # type: ignore[attr-defined,no-any-return]
+        purged = self._connection.execute(delete(SpentRow).where(SpentRow.at < before))
+        return purged.rowcount

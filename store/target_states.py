@@ -4,8 +4,7 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, delete, select, update
 
 from store.columns import insert_new
 from store.models import TargetStateRow
@@ -24,27 +23,26 @@ class TargetState:
 class TargetStates:
     """Results, within one transaction."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
 
     def note(self, person_id: str, states: Mapping[str, str], *, now: dt.datetime) -> None:
         """Keep the newest result of each target, by its name; safe when raced."""
         for target, state in states.items():
             key = {"person_id": person_id, "target": target}
             values = {"state": state, "at": now}
-            if not insert_new(self._session, TargetStateRow.__table__, {**key, **values}):  # type: ignore[arg-type]
-                self._session.execute(update(TargetStateRow).filter_by(**key).values(**values))
+            if not insert_new(self._connection, TargetStateRow.__table__, {**key, **values}):  # type: ignore[arg-type]
+                self._connection.execute(update(TargetStateRow).filter_by(**key).values(**values))
 
     def of(self, person_id: str) -> tuple[TargetState, ...]:
         """Return what is known of a person, by the targets' names."""
-        rows = self._session.scalars(
+        rows = self._connection.execute(
             select(TargetStateRow)
             .where(TargetStateRow.person_id == person_id)
             .order_by(TargetStateRow.target)
-            .execution_options(populate_existing=True)
         )
         return tuple(TargetState(row.target, row.state, row.at) for row in rows)
 
     def forget(self, person_id: str) -> None:
         """Forget what is known of a person: nobody can tell any more."""
-        self._session.execute(delete(TargetStateRow).where(TargetStateRow.person_id == person_id))
+        self._connection.execute(delete(TargetStateRow).where(TargetStateRow.person_id == person_id))

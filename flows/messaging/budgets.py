@@ -24,7 +24,7 @@ from flows.messaging.budget_settings import (
 from store.audit import AuditAction
 from store.database import Database
 from store.expiring import Expiring
-from store.spending import Budget, Spending
+from store.spending import Budget, Spending, Spent
 from store.totals import Totals
 
 Refusal = Literal["", "country", "messages", "money"]
@@ -125,33 +125,27 @@ class Budgets:
         rules = self._of.get(channel)
         if rules is None:
             return ""
-        refusal = self._refusal(channel, rules, to, now, familiarity)
-        if refusal:
-            self._totals.add(REFUSED, channel, refusal)
-            _log.warning("message_refused", channel=channel, why=refusal)
-        else:
-            self._watch(channel, rules, now)
-        return refusal
+        if not self.is_allowed_number(channel, to):
+            return self._refused(channel, "country")
+        spent = self._spending.take(_budgets(channel, rules, to, familiarity), now=now)
+        if not spent.allowed:
+            is_money = (spent.exceeded or "").startswith("money:")
+            return self._refused(channel, "money" if is_money else "messages")
+        self._watch(channel, rules, _rates(channel, spent), now)
+        return ""
 
-    def _refusal(
+    def _refused(self, channel: str, why: Refusal) -> Refusal:
+        self._totals.add(REFUSED, channel, why)
+        _log.warning("message_refused", channel=channel, why=why)
+        return why
+
+    def _watch(
         self,
         channel: str,
         rules: ChannelBudgetSettings | MailBudgetSettings,
-        to: str,
+        rates: _Rates,
         now: dt.datetime,
-        familiarity: Familiarity,
-    ) -> Refusal:
-        if not self.is_allowed_number(channel, to):
-            return "country"
-        spent = self._spending.take(_budgets(channel, rules, to, familiarity), now=now)
-        if spent.allowed:
-            return ""
-        return "money" if (spent.exceeded or "").startswith("money:") else "messages"
-
-    def _watch(
-        self, channel: str, rules: ChannelBudgetSettings | MailBudgetSettings, now: dt.datetime
     ) -> None:
-        rates = self._rates(channel, now)
         if rates.recent < max(rules.spike_least, rules.spike_times * rates.usual):
             return
         # Once an hour: an alarm that repeats itself with every message is switched off.
@@ -167,10 +161,10 @@ class Budgets:
         self._on_spike(channel, rates.recent, now)
         self._totals.add(SPIKES, channel)
 
-    def _rates(self, channel: str, now: dt.datetime) -> _Rates:
-        recent = self._spending.spent(f"short:{channel}", _SHORT, now=now)
-        week = self._spending.spent(f"usual:{channel}", _USUAL, now=now)
-        return _Rates(recent, max(week - recent, 0) / (_USUAL / _SHORT))
+
+def _rates(channel: str, spent: Spent) -> _Rates:
+    recent, week = spent.totals[f"short:{channel}"], spent.totals[f"usual:{channel}"]
+    return _Rates(recent, max(week - recent, 0) / (_USUAL / _SHORT))
 
 
 def _budgets(

@@ -113,6 +113,8 @@ class Attempt:
     policy_kinds: tuple[str, ...]
     """Which kinds strangers are offered: those of all rules together (S4)."""
 
+    return_to: str = ""
+    """Where the pages lead back to, as far as they know; they look again before they do."""
     signed_in: bool = False
     """Begun by somebody who is signed in, to change their password: the old one is all that is proved."""
     moved_from: tuple[str, ...] = ()

@@ -103,6 +103,7 @@ class Journey:
         now: dt.datetime,
         agent: str = "",
         device: str = "",
+        return_to: str = "",
     ) -> Attempt:
         """Begin an attempt for whatever was typed, and answer before it is looked up.
 
@@ -114,6 +115,7 @@ class Journey:
             now: Aware UTC time.
             agent: The `User-Agent` field, for the audit; only names from a fixed list are kept.
             device: What the browser keeps as a known device, if anything.
+            return_to: Kept for the pages.
 
         Raises:
             WorkNotDone: No work, or not for this.
@@ -121,7 +123,7 @@ class Journey:
             TooManyAttempts: From this address block, from everywhere, or for this name.
         """
         way = self._work.accept(work, self.purpose, address, now)
-        attempt = self._new_attempt(identifier, browser, device, now)
+        attempt = self._new_attempt(identifier, browser, device, now, return_to)
         on = attempt.device.id if attempt.device else ""
         self._throttle.start(address, now, waited=way == "waited", who=attempt.counted_as, device=on)
         where = {"block": address_block(address), "browser": browser_of(agent), "work": way.value}
@@ -309,7 +311,9 @@ class Journey:
             self._jobs.enqueue(USED, body)
         return self._advance(attempt, challenge, proved, now, moved_to)
 
-    def _new_attempt(self, identifier: str, browser: str, device: str, now: dt.datetime) -> Attempt:
+    def _new_attempt(
+        self, identifier: str, browser: str, device: str, now: dt.datetime, return_to: str = ""
+    ) -> Attempt:
         policy = self._policies()
         typed = digest_of(self._vault, identifier)
         return Attempt(
@@ -326,6 +330,7 @@ class Journey:
             policy_version=policy.version,
             policy_gates=policy.most_gates(self.purpose),
             policy_kinds=policy.proving_kinds(self.purpose),
+            return_to=return_to,
         )
 
     def _masks(

@@ -90,7 +90,7 @@ def done() -> ResponseReturnValue:
     """Say that the password was changed, and what became of the sessions."""
     attempt = attempt_at(Stage.DONE)
     kept = finished.from_bytes(services().expiring.peek(FINISHED, attempt.id))
-    return render_template("reset/done.html", finished=kept, back=way_back.of(attempt.id))
+    return render_template("reset/done.html", finished=kept, back=way_back.of(attempt))
 
 
 def _is_begun() -> bool:
@@ -147,5 +147,5 @@ def _ask(
         new=new_password.described(findings, typed=typed, suggestion=suggested),
         username=signed_in().username if attempt.signed_in else attempt.identifier,
         is_signed_in=attempt.signed_in,
-        back=way_back.of(attempt.id),
+        back=way_back.of(attempt),
     )

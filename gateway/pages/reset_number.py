@@ -52,5 +52,5 @@ def _ask(attempt: Attempt, offer: OfferedKind, form: NumberForm) -> str:
         attempt=attempt,
         offer=offer,
         region=services().settings.messages.default_region,
-        back=way_back.of(attempt.id),
+        back=way_back.of(attempt),
     )

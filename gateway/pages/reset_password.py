@@ -82,7 +82,7 @@ def done() -> ResponseReturnValue:
     """Say that the password was changed, and what became of the sessions."""
     attempt = attempt_at(Stage.DONE)
     kept = finished.from_bytes(services().expiring.peek(FINISHED, attempt.id))
-    return render_template("reset/done.html", finished=kept, back=way_back.of(attempt.id))
+    return render_template("reset/done.html", finished=kept, back=way_back.of(attempt))
 
 
 def _remember(attempt_id: str, done: Finished) -> None:
@@ -105,5 +105,5 @@ def _ask_password(
         form=form,
         new=new_password.described(findings, typed=typed, suggestion=suggested),
         username=attempt.identifier,
-        back=way_back.of(attempt.id),
+        back=way_back.of(attempt),
     )

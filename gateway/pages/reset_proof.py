@@ -115,7 +115,7 @@ def _offer(attempt: Attempt, form: KindForm) -> str:
         form=form,
         attempt=attempt,
         offered=_offered(attempt),
-        back=way_back.of(attempt.id),
+        back=way_back.of(attempt),
     )
 
 
@@ -145,5 +145,5 @@ def _ask_code(attempt: Attempt, form: CodeForm) -> str:
         expires_at=challenge.expires_at,
         may_switch=len(_offered(attempt)) > 1,
         resend_at=challenge.sent_at + wait,
-        back=way_back.of(attempt.id),
+        back=way_back.of(attempt),
     )

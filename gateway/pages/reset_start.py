@@ -42,7 +42,7 @@ def begin() -> ResponseReturnValue:
     work = str(form.work.data or form.ticket.data or "")
     with ShownIn(form, "identifier") as shown:
         try:
-            return _begun(_start(identifier, work), return_to)
+            return _begun(_start(identifier, work, return_to))
         except TooSoon as error:
             return _put_off(identifier, work, return_to, error.retry_after)
     return _ask_who(form), shown.status
@@ -62,14 +62,14 @@ def go_on() -> ResponseReturnValue:
     if not kept:
         return go_to("start")
     try:
-        return _begun(_start(kept["identifier"], kept["ticket"]), kept["return_to"])
+        return _begun(_start(kept["identifier"], kept["ticket"], kept["return_to"]))
     except TooSoon as error:
         return _put_off(kept["identifier"], kept["ticket"], kept["return_to"], error.retry_after)
     except WorkNotDone:
         return go_to("start")
 
 
-def _start(identifier: str, work: str) -> Attempt:
+def _start(identifier: str, work: str, return_to: str) -> Attempt:
     return journey().start(
         identifier,
         address=client_address(),
@@ -78,11 +78,11 @@ def _start(identifier: str, work: str) -> Attempt:
         now=services().clock(),
         agent=client_agent(),
         device=device_token(),
+        return_to=way_back.checked(return_to),
     )
 
 
-def _begun(attempt: Attempt, return_to: str) -> Response:
-    way_back.remember(attempt.id, return_to)
+def _begun(attempt: Attempt) -> Response:
     response = go_to("choose")
     set_cookie(response, services().settings.gateway, Cookie.ATTEMPT, attempt.id)
     return response

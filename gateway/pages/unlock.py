@@ -4,7 +4,7 @@ from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from flows.recovery.attempt import Locks, Stage
+from flows.recovery.attempt import Attempt, Locks, Stage
 from gateway.browser import browser_secret
 from gateway.forms import ButtonForm
 from gateway.known_device import remember_success
@@ -20,7 +20,7 @@ pages = Blueprint("unlock_account", __name__)
 def confirm() -> ResponseReturnValue:
     """Ask for the button: opening a page changes nothing."""
     attempt = attempt_at(Stage.UNLOCK)
-    return _ask(attempt.id, ButtonForm(formdata=None))
+    return _ask(attempt, ButtonForm(formdata=None))
 
 
 @pages.post("/confirm")
@@ -28,7 +28,7 @@ def unlock() -> ResponseReturnValue:
     """End every temporary lock."""
     attempt, form = attempt_at(Stage.UNLOCK), ButtonForm()
     if not form.validate_on_submit():
-        return _ask(attempt.id, form), 422
+        return _ask(attempt, form), 422
     services().unlock.unlock(attempt.id, browser=browser_secret(), now=services().clock())
     return remember_success(see_other("unlock_account.done"), attempt)
 
@@ -39,7 +39,7 @@ def done() -> ResponseReturnValue:
     attempt = attempt_at(Stage.DONE)
     locks = attempt.locks or Locks("unknown", None)
     return render_template(
-        "unlock/done.html", locks=locks, heading=_heading(locks), back=way_back.of(attempt.id)
+        "unlock/done.html", locks=locks, heading=_heading(locks), back=way_back.of(attempt)
     )
 
 
@@ -49,5 +49,5 @@ def _heading(locks: Locks) -> str:
     return str(_("You can sign in again") if locks.ended else _("Your account was not locked"))
 
 
-def _ask(attempt_id: str, form: ButtonForm) -> str:
-    return render_template("unlock/confirm.html", form=form, back=way_back.of(attempt_id))
+def _ask(attempt: Attempt, form: ButtonForm) -> str:
+    return render_template("unlock/confirm.html", form=form, back=way_back.of(attempt))

@@ -1,12 +1,8 @@
-"""Where the person came from, kept beside the attempt and checked again each time it is used."""
+"""Where the person came from, checked each time before it is followed."""
 
-import datetime as dt
-
+from flows.recovery.attempt import Attempt
 from gateway.return_to import safe_return_to
 from gateway.services import services
-
-KIND = "way_back"
-LIFETIME = dt.timedelta(hours=1)
 
 
 def checked(value: str) -> str:
@@ -16,12 +12,6 @@ def checked(value: str) -> str:
     return safe or f"{settings.public}{settings.prefix}/"
 
 
-def remember(attempt_id: str, value: str) -> None:
-    """Keep the address for the attempt's last page."""
-    services().expiring.put(KIND, attempt_id, checked(value).encode(), ttl=LIFETIME)
-
-
-def of(attempt_id: str) -> str:
-    """Return the address kept for the attempt."""
-    kept = services().expiring.peek(KIND, attempt_id) if attempt_id else None
-    return checked(kept.decode() if kept else "")
+def of(attempt: Attempt) -> str:
+    """Return the address that an attempt leads back to."""
+    return checked(attempt.return_to)
