@@ -50,6 +50,11 @@ def browser_secret() -> str:
     return str(g.browser_secret)
 
 
+def begin_anew() -> None:
+    """Give this browser another secret: what was open in it sends nothing any more."""
+    g.browser_secret, g.is_new_browser = secrets.token_urlsafe(32), True
+
+
 def is_new_browser() -> bool:
     """Tell whether this request came without our cookie."""
     browser_secret()

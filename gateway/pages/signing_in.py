@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from flows.abuse.throttle import address_block
 from flows.errors import TooManyAttempts
+from gateway.browser import begin_anew
 from gateway.cookies import Cookie, drop_cookie, set_cookie
 from gateway.errors import page_of_stop
 from gateway.forms import ButtonForm
@@ -96,6 +97,8 @@ def _leave_to_nobody_else(signed_in: SignedIn) -> None:
     before = current_session()
     if before and before.subject != signed_in.subject:
         services().portal_sessions.sign_out(before, now=services().clock())
+        # Security: a page that the other person left open would register for this one.
+        begin_anew()
 
 
 def _session(signed_in: SignedIn) -> PortalSession:
