@@ -1,7 +1,7 @@
 """Authorization requests that browsers made, kept until their answers come (decision record 0007).
 
-In memory at once, in Valkey some milliseconds later: the sign-in page waits for neither. Look-ups ask
-memory first; what another gateway remembered comes from Valkey.
+In memory at once, in Valkey within half a second: the sign-in page waits for neither. Look-ups ask memory
+first; what another gateway remembered comes from Valkey.
 """
 
 import asyncio
@@ -25,7 +25,8 @@ from store.expiring import Entry, Expiring
 KIND = "requests"
 KEPT_PER_BROWSER = 16
 LIFETIME = dt.timedelta(minutes=30)
-FLUSH_SECONDS = 0.02
+FLUSH_SECONDS = 0.5
+"""Of many requests together: a flush for each costs as much as carrying it. People type for longer."""
 MOST_BROWSERS = 20_000
 MOST_BYTES = 64 << 20
 """Of all targets together."""
@@ -103,7 +104,7 @@ class RememberedRequests:
         requests = self._in_memory(browser)
         found = _answered(requests, redirect_uri, state)
         if not found:
-            # What came milliseconds ago is in memory alone; what another gateway heard, in Valkey alone.
+            # What came just now is in memory alone; what another gateway heard, in Valkey alone.
             requests += [_load(entry) for entry in self._expiring.entries(KIND, browser)]
             found = _answered(requests, redirect_uri, state) or _hidden(requests, step_client)
         return found[0] if len(found) == 1 else None

@@ -45,7 +45,7 @@ def grant_of(exchange: Exchange) -> str:
 
 def is_asked_about(exchange: Exchange) -> bool:
     """Tell, without looking anything up, whether an answer signs somebody in who was not held before."""
-    return bool(tokens_of(exchange)) and grant_of(exchange) not in NOT_ASKED
+    return grant_of(exchange) not in NOT_ASKED and bool(tokens_of(exchange))
 
 
 def tokens_of(exchange: Exchange) -> dict[str, Any]:

@@ -25,7 +25,7 @@ class TrustedProxies:
 
     def trusts(self, peer: str) -> bool:
         """Tell whether this peer is a trusted proxy."""
-        address = _address(peer)
+        address = _address(peer) if self._networks else None
         return address is not None and self._covers(address)
 
     def client(self, peer: str, forwarded_for: list[bytes], forwarded: list[bytes]) -> str:
