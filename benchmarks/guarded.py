@@ -4,15 +4,18 @@ import contextlib
 import json
 import os
 import secrets
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
+from benchmarks.gateway import COUNTED, PROGRAM
 from benchmarks.harness import LOAD_CORE, TESTED_CORE, Service, Unfit, service
 from benchmarks.whole_gateway import whole_gateway
+from gateway.data_plane.nginx import Places
 from tests.servers.processes import answers, free_port
 from tests.servers.visitor import Visitor, forms
 
@@ -22,6 +25,7 @@ BODY = MARK + ', "padding": "' + "x" * 60 + '"}'
 PROXY_FILE = Path(__file__).parents[1] / "deploy/forward-auth/nginx.conf"
 
 NGINX = """\
+{before}
 {user}
 daemon off;
 worker_processes 1;
@@ -47,12 +51,20 @@ PLAIN = """\
   server {{
     listen 127.0.0.1:{port};
     location / {{
+      proxy_set_header Host $http_host;
       proxy_set_header Connection "";
+      proxy_set_header Forwarded "";
+      proxy_set_header X-Forwarded-For $remote_addr;
+      proxy_set_header X-Forwarded-Proto http;
+      proxy_set_header X-Forwarded-Host $http_host;
       proxy_http_version 1.1;
       proxy_pass http://wiki;
     }}
   }}
 """
+LUA = "\n".join(
+    f"load_module {Places().modules / name};" for name in ("ndk_http_module.so", "ngx_http_lua_module.so")
+)
 
 # What the module's manual asks for, its session in shared memory; nothing else is loaded.
 APACHE = """\
@@ -105,6 +117,8 @@ class Guarded:
     """What a signed-in browser sends."""
     asked: tuple[Service, ...] = ()
     """What the proxy asks, with whatever that needs."""
+    questions: Callable[[], int] = lambda: 0
+    """Return how often it was asked."""
 
     def check(self) -> None:
         """Make sure that the person gets in, and nobody else does.
@@ -128,7 +142,7 @@ def application(folder: Path) -> Iterator[int]:
     listen 127.0.0.1:{port};
     location / {{ default_type application/json; return 200 '{BODY}'; }}
   }}"""
-    with _nginx(folder, "application", inside, port, LOAD_CORE):
+    with _nginx(folder, "application", inside, port, core=LOAD_CORE):
         yield port
 
 
@@ -137,7 +151,7 @@ def unguarded(folder: Path, upstream: int) -> Iterator[Guarded]:
     """Only nginx."""
     port = free_port()
     inside = PLAIN.format(application=upstream, port=port)
-    with _nginx(folder, "nginx without auth", inside, port, TESTED_CORE) as proxy:
+    with _nginx(folder, "nginx without auth", inside, port) as proxy:
         yield Guarded(proxy, "")
 
 
@@ -146,12 +160,7 @@ def sparekey(folder: Path, upstream: int, name: str, revoked_within_ms: int) -> 
     """Serve `deploy/forward-auth/nginx.conf`, without its TLS, in front of `sparekey serve`."""
     port, asked_at = free_port(), free_port()
     origin = f"http://127.0.0.1:{port}"
-    environment = {
-        "SPAREKEY_FORWARD_AUTH__LISTEN": f"127.0.0.1:{asked_at}",
-        "SPAREKEY_FORWARD_AUTH__APPLICATIONS": json.dumps([origin]),
-        "SPAREKEY_FORWARD_AUTH__PROXIES": json.dumps([{"address": "127.0.0.1", "states": "x_original"}]),
-        "SPAREKEY_FORWARD_AUTH__REVOKED_WITHIN_MS": str(revoked_within_ms),
-    }
+    environment = _forward_auth(origin, asked_at, revoked_within_ms)
     lines = PROXY_FILE.read_text("utf-8").splitlines()
     inside = "\n".join(line for line in lines if "ssl_certificate" not in line)
     for written, ours in {
@@ -164,10 +173,53 @@ def sparekey(folder: Path, upstream: int, name: str, revoked_within_ms: int) -> 
     folder.mkdir(parents=True)
     with (
         whole_gateway(folder / "gateway", environment=environment) as (gateway, _),
-        _nginx(folder / "nginx", name, inside, port, TESTED_CORE) as proxy,
+        _nginx(folder / "nginx", name, inside, port) as proxy,
     ):
-        password = json.loads((folder / "gateway" / "organisation.json").read_text())["passwords"][PERSON]
-        yield Guarded(proxy, _sign_in(f"{origin}/", password, "sparekey-application"), (gateway,))
+        yield Guarded(proxy, _sign_in(f"{origin}/", _password(folder), "sparekey-application"), (gateway,))
+
+
+def _forward_auth(origin: str, asked_at: int, revoked_within_ms: int) -> dict[str, str]:
+    return {
+        "SPAREKEY_FORWARD_AUTH__LISTEN": f"127.0.0.1:{asked_at}",
+        "SPAREKEY_FORWARD_AUTH__APPLICATIONS": json.dumps([origin]),
+        "SPAREKEY_FORWARD_AUTH__PROXIES": json.dumps([{"address": "127.0.0.1", "states": "x_original"}]),
+        "SPAREKEY_FORWARD_AUTH__REVOKED_WITHIN_MS": str(revoked_within_ms),
+    }
+
+
+def _password(folder: Path) -> str:
+    passwords = json.loads((folder / "gateway" / "organisation.json").read_text())["passwords"]
+    return str(passwords[PERSON])
+
+
+def _counted(operations: str) -> int:
+    """Return how many requests a gateway counted."""
+    lines = httpx.get(f"http://{operations}/sparekey/metrics", trust_env=False).text.splitlines()
+    return round(sum(float(line.split()[-1]) for line in lines if line.startswith(COUNTED)))
+
+
+@contextlib.contextmanager
+def natively(folder: Path, upstream: int, name: str) -> Iterator[Guarded]:
+    """Serve what `sparekey data-plane applications` prints, in front of `sparekey serve`."""
+    port, asked_at = free_port(), free_port()
+    origin = f"http://localhost:{port}"
+    environment = {
+        **_forward_auth(origin, asked_at, revoked_within_ms=250),
+        "SPAREKEY_GATEWAY__DATA_PLANE_SOCKET": str(folder / "edge.sock"),
+    }
+    folder.mkdir(parents=True)
+    with whole_gateway(folder / "gateway", environment=environment) as (gateway, settings):
+        command: list[str | Path] = [
+            *(PROGRAM, "data-plane", "applications", "--settings", folder / "gateway" / "sparekey.toml"),
+            *("--listen", f"127.0.0.1:{port}", "--guard", origin, f"http://127.0.0.1:{upstream}"),
+        ]
+        printed = subprocess.run(
+            command, env={**os.environ, **environment}, capture_output=True, text=True, check=True
+        )
+        with _nginx(folder / "nginx", name, printed.stdout, port, before=LUA) as proxy:
+            cookie = _sign_in(f"{origin}/", _password(folder), "sparekey-application")
+            operations = settings.gateway.operations
+            yield Guarded(proxy, cookie, (gateway,), lambda: _counted(operations))
 
 
 @contextlib.contextmanager
@@ -213,12 +265,14 @@ def mod_auth_openidc(folder: Path, upstream: int) -> Iterator[Guarded]:
 
 
 @contextlib.contextmanager
-def _nginx(folder: Path, name: str, inside: str, port: int, core: int) -> Iterator[Service]:
+def _nginx(
+    folder: Path, name: str, inside: str, port: int, *, core: int = TESTED_CORE, before: str = ""
+) -> Iterator[Service]:
     folder.mkdir(parents=True)
     configuration = folder / "nginx.conf"
     user = "user root;" if os.geteuid() == 0 else ""
-    configuration.write_text(NGINX.format(user=user, folder=folder, inside=inside))
-    command = ["nginx", "-p", folder, "-e", folder / "error.log", "-c", configuration]
+    configuration.write_text(NGINX.format(before=before, user=user, folder=folder, inside=inside))
+    command: list[str | Path] = ["nginx", "-p", folder, "-e", folder / "error.log", "-c", configuration]
     with service(
         name, command, port=port, core=core, log=folder / "log", ready=lambda: answers(port)
     ) as running:

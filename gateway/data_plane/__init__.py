@@ -5,5 +5,6 @@ needs no decision (public documents, sign-in pages with the link put in, sign-in
 decided minutes ago) and hands everything else, whole, to the embedded plane behind it (decision record 0040).
 Read ``claim`` (what a native plane believes, 0041), ``exchange`` (what the two tell each other), ``nginx``
 and ``envoy`` (what is printed; 0050). The Lua lies in ``nginx_sources`` and ``envoy_sources``: ``request``
-chooses the way, ``response`` checks every answer.
+chooses the way, ``response`` checks every answer. Applications that nginx guards are apart from all that:
+``guard`` and ``nginx_sources/guard.lua`` (0058).
 """

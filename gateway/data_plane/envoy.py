@@ -9,25 +9,19 @@ from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from gateway.data_plane.envoy_routes import Routes, harmless_documents
 from gateway.data_plane.lua_value import lua_value
-from gateway.data_plane.nginx import (
-    SYSTEM_AUTHORITIES,
-    Edge,
-    NotPrintableError,
-    Recognised,
-    documents,
-    lua_settings,
-)
+from gateway.data_plane.nginx import SYSTEM_AUTHORITIES, Edge, Recognised, documents, lua_settings
+from gateway.data_plane.printable import NotPrintableError
 from gateway.plane.origin import Origin
 from gateway.settings import Settings
 from store.vault import Vault
 
 SOURCES = Path(__file__).with_name("envoy_sources")
-MODULES = (
-    *("encoding", "address", "cookie", "page", "link", "facts"),
-    *("claim", "exchange", "request", "response"),
-)
-"""In the order in which each needs those before it."""
+LOOKING = ("encoding", "address", "cookie", "page", "answer", "facts", "exchange", "random", "reply")
+"""Lua that looks at answers, wherever they come from. In the order in which each needs those before it."""
+EVERYTHING = (*LOOKING, "link", "claim", "request", "response")
+DOCUMENTS = (*LOOKING, "documents")
 KILOBYTE = 1024
 EVERY_ADDRESS = "0.0.0.0"
 DEFAULT_PORTS = {"https": 443, "http": 80}
@@ -41,6 +35,7 @@ function envoy_on_request(handle)
 end
 envoy_on_response = response.at_edge
 """
+AT_DOCUMENTS = 'envoy_on_response = require("sparekey.documents").at_edge'
 ON_FAULT = EDGE.replace("request.route", "request.route_on_fault").replace("at_edge", "on_fault")
 
 
@@ -59,6 +54,7 @@ def configuration(settings: Settings, edge: Edge, *, recogniser: Recognised, vau
     )
     environment.filters["quoted"] = _quoted
     told = _lua_settings(settings, edge, recogniser, vault)
+    routes = _routes(settings, edge, told)
     return environment.get_template("envoy.yaml.jinja").render(
         listen=_place(edge.listen),
         certificate=edge.certificate,
@@ -75,9 +71,12 @@ def configuration(settings: Settings, edge: Edge, *, recogniser: Recognised, vau
         buffer_bytes=gateway.limits.page_bytes,
         page_fields=[*told["page_fields"].items()],
         outage=_as_format(told["outage"]),
-        lua_source=_lua(told),
-        edge=EDGE,
-        on_fault=ON_FAULT,
+        edge=_lua(told, EVERYTHING, EDGE),
+        documents_source=_lua(told, DOCUMENTS, AT_DOCUMENTS),
+        on_fault=_lua(told, EVERYTHING, ON_FAULT),
+        routes=_json(routes.at_edge()),
+        fault_routes=_json(routes.on_fault()),
+        harmless_documents=_json(harmless_documents()),
     )
 
 
@@ -99,15 +98,34 @@ def _lua_settings(settings: Settings, edge: Edge, recogniser: Recognised, vault:
     }
 
 
-def _lua(told: Mapping[str, object]) -> str:
-    """Return all modules as one text, each loaded when another asks for it."""
-    return "\n".join([f'package.loaded["sparekey.settings"] = {lua_value(told, 0)}', *_preloaded()])
+def _routes(settings: Settings, edge: Edge, told: Mapping[str, Any]) -> Routes:
+    return Routes(
+        scheme=told["scheme"],
+        host=told["host"],
+        name=told["name"],
+        port=told["port"],
+        authorization_path=told["authorization_path"],
+        documents=[*documents(settings, edge)],
+        dropped=told["dropped"],
+        dropped_starts=told["dropped_starts"],
+        idle_seconds=settings.gateway.timeouts.upstream,
+    )
 
 
-def _preloaded() -> Iterable[str]:
-    for name in MODULES:
-        source = (SOURCES / f"{name}.lua").read_text("utf-8")
-        yield f'package.preload["sparekey.{name}"] = function(...)\n{source}end\n'
+def _lua(told: Mapping[str, object], modules: Iterable[str], last: str) -> str:
+    """Return modules as one text, each loaded when another asks for it, and what Envoy calls."""
+    stated = f'package.loaded["sparekey.settings"] = {lua_value(told, 0)}'
+    return "\n".join([stated, *map(_preloaded, modules), last])
+
+
+def _preloaded(name: str) -> str:
+    source = (SOURCES / f"{name}.lua").read_text("utf-8")
+    return f'package.preload["sparekey.{name}"] = function(...)\n{source}end\n'
+
+
+def _json(value: object) -> str:
+    """Return a value on lines of its own; JSON is YAML."""
+    return json.dumps(value, indent=2)
 
 
 def _provider(settings: Settings) -> Mapping[str, object]:

@@ -4,6 +4,7 @@
 
     POST /state      name=count lines of what the plane answered alone  ->  version=7, fault=deny
     POST /remember   lines of browser and authorization request          ->  nothing
+    POST /sessions   nothing        ->  revision=5, which is another one after anything of forward auth ended
     POST /v3/discovery:extension_configs   Envoy's own way to ask    ->  version and fault, as Envoy reads it
     GET  /alive      Envoy's health check                                ->  nothing
 
@@ -14,6 +15,7 @@ import asyncio
 import datetime as dt
 import json
 import re
+import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
@@ -24,6 +26,8 @@ from prometheus_client import Counter
 from enforcement.decision import Release
 from enforcement.gate import Gate
 from enforcement.policy import Policy
+from gateway.ended_sessions import EndedSessions
+from gateway.forward_auth.known_sessions import stated_revision
 from gateway.interception.authorization_request import may_be_read
 from gateway.interception.remembered import RememberedRequests
 from gateway.interception.sign_in_audit import SignInAudit
@@ -33,12 +37,13 @@ from store.errors import StoreUnavailable
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
 
-COUNTED = ("decided", "repeated", "refused", "fault_released", "fault_denied")
-"""What a plane counts: let through by a claim, asked again through us, refused unread, and the two answers
-while we did not answer."""
+COUNTED = ("decided", "repeated", "refused", "fault_released", "fault_denied", "let_in")
+"""What a plane counts: let through by a claim, asked again through us, refused unread, the two answers while
+we did not answer, and let in to a guarded application."""
 BROWSER = re.compile(r"[A-Za-z0-9_-]{32}")
 TARGET = re.compile(r'/[!-"$-~]*')
 WAIT_SECONDS = 2.0
+UNKNOWN = "unknown\n"
 ENVOY_TYPES = "type.googleapis.com"
 
 LOOKS = Counter("sparekey_data_plane_looks", "How often a native data plane asked what is in force")
@@ -65,12 +70,15 @@ class Exchange:
         gate: Gate,
         remembered: RememberedRequests,
         audit: SignInAudit,
+        ended: EndedSessions,
         loop: asyncio.AbstractEventLoop,
         clock: Callable[[], dt.datetime],
     ) -> None:
         self._gate = gate
         self._remembered = remembered
         self._audit = audit
+        self._ended = ended
+        self._asking_redis = threading.Lock()
         self._loop = loop
         self._clock = clock
 
@@ -83,6 +91,8 @@ class Exchange:
                 said = self._state(_lines(sent))
             case "POST", "/remember":
                 said = self._remember(_lines(sent))
+            case "POST", "/sessions":
+                said = self._revision()
             case "POST", "/v3/discovery:extension_configs":
                 kind, said = "application/json", envoy_state(*self._look())
             case "GET", "/alive":
@@ -140,6 +150,18 @@ class Exchange:
         self._loop.call_soon_threadsafe(remember)
         done.result(WAIT_SECONDS)
         return ""
+
+    def _revision(self) -> str:
+        """Ask Redis, whatever was heard before: what counts for the plane is when it asked."""
+        # A Redis that hangs keeps one thread at most, so that it never looks as if we were gone.
+        if not self._asking_redis.acquire(blocking=False):
+            return UNKNOWN
+        try:
+            return f"revision={stated_revision(self._ended.revision())}\n"
+        except StoreUnavailable:
+            return UNKNOWN
+        finally:
+            self._asking_redis.release()
 
 
 def envoy_state(version: int, fault: str) -> str:

@@ -1,7 +1,6 @@
 """The whole configuration of an nginx in front of the gateway, as text."""
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -13,7 +12,9 @@ from gateway.cookies import Cookie, cookie_name
 from gateway.data_plane.claim import public_keys
 from gateway.data_plane.direct_requests import BROWSER_FIELDS, DOCUMENT_FIELDS, PLAIN_REQUEST, variable
 from gateway.data_plane.exchange import COUNTED
+from gateway.data_plane.guard import Guarded, guard_context, guard_settings
 from gateway.data_plane.lua_value import lua_value
+from gateway.data_plane.printable import in_quotes, plain
 from gateway.interception import sign_in_pages
 from gateway.interception.link import WORDING_HTML
 from gateway.interception.plane_cookies import PlaneCookies
@@ -26,18 +27,19 @@ from idp_plugin.authorization_answer import HANDED_OVER
 from store.vault import Vault
 
 SOURCES = Path(__file__).with_name("nginx_sources")
-MODULES = ("claim", "python", "request", "link", "response")
+NJS_SOURCES = Path(__file__).with_name("njs_sources")
+MODULES = ("values", "claim", "python", "request", "link", "response")
+TEMPLATES = Environment(
+    loader=FileSystemLoader([SOURCES, NJS_SOURCES]),
+    undefined=StrictUndefined,
+    autoescape=False,  # noqa: S701 - no HTML; every value is checked by `plain`
+    keep_trailing_newline=True,
+)
 SYSTEM_AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 ASK_SECONDS = 60
 FORWARDED = {Treatment.FORWARDED, Treatment.FORWARDED_FOR, Treatment.FORWARDED_HOST}
 STATED_OF_BYTES = ("Content-Digest", "Content-MD5", "Digest", "Repr-Digest")
 """Of pages that may change nobody states what they were."""
-PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./\[\]-]+")
-"""What may stand in the configuration unquoted."""
-
-
-class NotPrintableError(Exception):
-    """A value cannot stand in a configuration; the message names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class Edge:
     key: Path | None = None
     trusted_proxies: tuple[str, ...] = ()
     """Networks of balancers before it whose `X-Forwarded-For` is believed."""
+    guarded: tuple[Guarded, ...] = ()
+    """Applications behind this server."""
     documents: tuple[str, ...] = ()
     """Paths below which everything is public, each with a slash at its end."""
     user: str = "www-data"
@@ -86,53 +90,78 @@ def configuration(settings: Settings, edge: Edge, *, recogniser: Recognised, vau
     Raises:
         NotPrintableError: A path or name holds what nginx would read otherwise.
     """
+    told = lua_settings(settings, recogniser, vault)
+    if edge.guarded:
+        told |= guard_settings(settings, edge.guarded)
+    return TEMPLATES.get_template("nginx.conf.jinja").render(
+        **stated(settings, edge, recogniser),
+        script_template="lua.jinja",
+        modules=[edge.places.modules / name for name in ("ndk_http_module.so", "ngx_http_lua_module.so")],
+        settings=lua_value(told),
+        sources=lua_sources(*MODULES, *(["guard"] if edge.guarded else [])),
+    )
+
+
+def stated(settings: Settings, edge: Edge, recogniser: Recognised) -> dict[str, object]:
+    """Return what the configuration states in nginx's own words, whatever its script is written in."""
     gateway, idp = settings.gateway, settings.idp
     origin = Origin(gateway.public)
     provider = urlsplit(idp.address)
-    environment = Environment(
-        loader=FileSystemLoader(SOURCES),
-        undefined=StrictUndefined,
-        autoescape=False,  # noqa: S701 - no HTML; every value is checked by `_plain`
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("nginx.conf.jinja").render(
-        modules=[edge.places.modules / name for name in ("ndk_http_module.so", "ngx_http_lua_module.so")],
-        user=_plain(edge.user),
-        workers=_plain(edge.workers),
-        places=edge.places,
-        listen=_plain(edge.listen),
-        certificate=_plain(edge.certificate),
-        key=_plain(edge.key),
-        trusted_proxies=[_plain(proxy) for proxy in edge.trusted_proxies],
-        non_canonical=_in_quotes(NON_CANONICAL_PATH.pattern.decode().replace(r"\Z", r"\Z|\?")),
-        provider={
-            "authority": _plain(_authority(idp.address)),
+    return {
+        "user": plain(edge.user),
+        "workers": plain(edge.workers),
+        "places": edge.places,
+        "listen": plain(edge.listen),
+        "certificate": plain(edge.certificate),
+        "key": plain(edge.key),
+        "trusted_proxies": [plain(proxy) for proxy in edge.trusted_proxies],
+        "non_canonical": in_quotes(NON_CANONICAL_PATH.pattern.decode().replace(r"\Z", r"\Z|\?")),
+        "provider": {
+            "authority": plain(_authority(idp.address)),
             "scheme": provider.scheme,
             "is_https": provider.scheme == "https",
-            "name": _plain(provider.hostname),
-            "ca": _plain(idp.tls_ca or SYSTEM_AUTHORITIES),
+            "name": plain(provider.hostname),
+            "ca": plain(idp.tls_ca or SYSTEM_AUTHORITIES),
         },
-        gateway=_plain(gateway.listen),
-        settings=lua_value(lua_settings(settings, recogniser, vault)),
-        sources=[(name, (SOURCES / f"{name}.lua").read_text("utf-8")) for name in MODULES],
-        timeouts=gateway.timeouts,
-        limits=gateway.limits,
-        authorization_path=_plain(recogniser.authorization_path.decode()),
-        plain_request=_in_quotes(PLAIN_REQUEST),
-        document_fields=[(field, variable(field)) for field in DOCUMENT_FIELDS],
-        browser_fields=[(field, variable(field)) for field in BROWSER_FIELDS],
-        stated_of_bytes=STATED_OF_BYTES,
-        host=_plain(origin.host.decode()),
-        name=_plain(origin.name),
-        scheme=origin.scheme,
-        port=origin.port,
-        documents=[f"{how} {_plain(path)}" for how, path in documents(settings, edge)],
-        own_locations=[
-            f"= {_plain(gateway.prefix)}",
+        "gateway": plain(gateway.listen),
+        **guard_context(settings, edge.guarded),
+        "timeouts": gateway.timeouts,
+        "limits": gateway.limits,
+        "authorization_path": plain(recogniser.authorization_path.decode()),
+        "plain_request": in_quotes(PLAIN_REQUEST),
+        "document_fields": [(field, variable(field)) for field in DOCUMENT_FIELDS],
+        "browser_fields": [(field, variable(field)) for field in BROWSER_FIELDS],
+        "stated_of_bytes": STATED_OF_BYTES,
+        "host": plain(origin.host.decode()),
+        "name": plain(origin.name),
+        "scheme": origin.scheme,
+        "port": origin.port,
+        "documents": [f"{how} {plain(path)}" for how, path in documents(settings, edge)],
+        "own_locations": [
+            f"= {plain(gateway.prefix)}",
             f"^~ {gateway.prefix}/",
             "= /.well-known/change-password",
         ],
+    }
+
+
+def applications_alone(settings: Settings, guarded: Sequence[Guarded], *, listen: str) -> str:
+    """Return the part of a configuration that guards applications, for an nginx that has everything else.
+
+    Raises:
+        NotPrintableError: A path or name holds what nginx would read otherwise.
+    """
+    return TEMPLATES.get_template("applications.conf.jinja").render(
+        **guard_context(settings, guarded),
+        listen=plain(listen),
+        settings=lua_value(guard_settings(settings, guarded)),
+        sources=lua_sources("python", "guard"),
     )
+
+
+def lua_sources(*modules: str) -> list[tuple[str, str]]:
+    """Return modules of Lua with their text."""
+    return [(name, (SOURCES / f"{name}.lua").read_text("utf-8")) for name in modules]
 
 
 def lua_settings(settings: Settings, recogniser: Recognised, vault: Vault) -> dict[str, object]:
@@ -192,18 +221,3 @@ def documents(settings: Settings, edge: Edge) -> Iterable[tuple[str, str]]:
 def _authority(address: str) -> str:
     parts = urlsplit(address)
     return parts.netloc if parts.port else f"{parts.netloc}:{443 if parts.scheme == 'https' else 80}"
-
-
-def _plain(value: object) -> str:
-    """Return a value as it may stand unquoted; empty for None."""
-    if value is None:
-        return ""
-    text = str(value)
-    if not PLAIN.fullmatch(text):
-        raise NotPrintableError(text)
-    return text
-
-
-def _in_quotes(pattern: str) -> str:
-    """Return a regular expression as it stands between double quotes."""
-    return pattern.replace("\\", "\\\\").replace('"', '\\"')

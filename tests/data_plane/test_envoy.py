@@ -1,6 +1,5 @@
 """What Envoy reads in its own way: fields, codings, its own header names, and a script that fails."""
 
-import base64
 import contextlib
 import re
 import socket
@@ -15,11 +14,12 @@ from click.testing import CliRunner
 
 from gateway.cli.main import main
 from tests.data_plane.fake_keycloak import AUTHORIZATION, ODD, REALM, STYLES, FakeKeycloak, fake_keycloak
-from tests.data_plane.site import CALLBACK, SETTINGS, Site, has_code, is_held
+from tests.data_plane.site import CALLBACK, POLICY, Site, has_code, is_held
 from tests.data_plane.test_native import COOKIE, covered
 from tests.servers import envoy_edge
 from tests.servers.certificates import Authority
 from tests.servers.processes import free_port
+from tests.servers.settings_file import unused_directory, write_settings
 from tests.servers.visitor import forms
 
 pytestmark = pytest.mark.xdist_group("data_plane")
@@ -165,6 +165,83 @@ def test_no_answer_of_the_provider_says_that_the_gateway_is_gone(site: Site) -> 
     assert site.metric("sparekey_data_plane_answers_total") == before
 
 
+NEARLY_PLAIN = {
+    "twice": "&state=y",
+    "twice_escaped": "&st%61te=y",
+    "other": "&prompt=none",
+    "capital": "&STATE=y",
+    "no_name": "&=y",
+    "no_value": "&nonce",
+    "open_end": "&",
+    "two_ends": "&&nonce=y",
+    "second_query": "?state=y&nonce=y?client_id=b&client_id=c",
+}
+
+
+@pytest.mark.parametrize("name", NEARLY_PLAIN)
+def test_only_a_plain_request_takes_the_short_way(site: Site, name: str) -> None:
+    for address, is_short in ((site.address(state="x"), True), (site.address() + NEARLY_PLAIN[name], False)):
+        before = site.metric("sparekey_requests_total")
+        site.visitor().get(address)
+        assert site.metric("sparekey_requests_total") == before + (not is_short)
+
+
+def test_a_request_with_credentials_takes_no_short_way(site: Site) -> None:
+    before = site.metric("sparekey_requests_total")
+    site.visitor().client.get(site.address(), headers={"Authorization": "Basic eDp5"})
+    assert site.metric("sparekey_requests_total") == before + 1
+
+
+def test_of_a_document_only_listed_fields_are_asked_with(site: Site) -> None:
+    sent = ("Accept", "Accept-Language", "If-None-Match", "Origin", "User-Agent")
+    not_sent = (
+        "A",
+        "Ac",
+        "Accept-Languages",
+        "Accept-",
+        "If-Range",
+        "Originator",
+        "X-Api-Key",
+        "Via",
+        "Z",
+    )
+    site.visitor().client.get(site.public + STYLES, headers=dict.fromkeys((*sent, *not_sent), "x"))
+    seen = site.keycloak.requests[-1][2]
+    assert {name.lower() for name in sent} <= seen.keys()
+    assert not {name.lower() for name in not_sent} & seen.keys()
+
+
+def test_a_document_with_an_odd_name_goes_through_the_gateway(site: Site) -> None:
+    before = site.metric("sparekey_requests_total")
+    assert site.visitor().get(f"{site.public}/resources/a%20b.css").status_code == 200
+    assert site.metric("sparekey_requests_total") == before + 1
+
+
+KINDS = ("text/css", "text/css, text/html", "text/html", "application/octet-stream", "x", "")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_document_that_does_nothing_passes_whatever_it_is(site: Site, kind: str, method: str) -> None:
+    fields = [("Content-Type", kind)] if kind else []
+    site.keycloak.planted[STYLES] = (200, [*fields, ("Set-Cookie", "theirs=1")], b"<p>fine</p>")
+    answer = site.visitor().client.request(method, site.public + STYLES)
+    assert answer.status_code == 200
+    assert answer.headers["content-length"] == "11"
+    assert "theirs=1" in answer.headers["set-cookie"]
+
+
+def test_a_document_that_is_refused_is_counted_at_once(site: Site) -> None:
+    count = 'sparekey_data_plane_answers_total{outcome="refused"}'
+    before = site.metric(count)
+    for number in range(3):
+        site.keycloak.planted[STYLES] = (302, [("Location", f"{CALLBACK}?code=x")], b"")
+        answer = site.visitor().get(site.public + STYLES)
+        assert answer.status_code == 502
+        assert re.search("<code>[0-9a-f]{8}</code>", answer.text)
+        assert site.metric(count) == before + number + 1
+
+
 @dataclass
 class Alone:
     """Envoy before a provider, with no gateway anywhere."""
@@ -201,20 +278,23 @@ def alone(short_folder: Path) -> StartAlone:
 
 
 def printed(folder: Path, keycloak: FakeKeycloak, port: int) -> str:
-    settings = folder / "sparekey.toml"
-    settings.touch(mode=0o600)
-    settings.write_text(
-        SETTINGS.format(
-            public=keycloak.public,
-            port=free_port(),
-            operations=free_port(),
-            more=f'data_plane_socket = "{folder}/edge.sock"\ntrusted_proxies = ["127.0.0.1"]',
-            provider=keycloak.address,
-            issuer=keycloak.issuer,
-            ca=Authority.new(folder).file,
-            folder=folder,
-            key=base64.b64encode(bytes(32)).decode(),
-        )
+    settings = write_settings(
+        folder,
+        POLICY.format(on_fault="deny"),
+        gateway={
+            "public": keycloak.public,
+            "listen": f"127.0.0.1:{free_port()}",
+            "data_plane_socket": str(folder / "edge.sock"),
+            "trusted_proxies": ["127.0.0.1"],
+        },
+        idp={
+            "kind": "keycloak",
+            "address": keycloak.address,
+            "issuer": keycloak.issuer,
+            "client_secret": "not asked here",
+        },
+        directories=[unused_directory(Authority.new(folder).file, 1)],
+        messages={"mail": {"host": "127.0.0.1", "port": 1, "tls": "none"}},
     )
     command = ["data-plane", "envoy", "--settings", str(settings), "--listen", f"127.0.0.1:{port}"]
     options = ["--log", str(folder), "--trusted-proxy", "127.0.0.0/8"]
@@ -245,9 +325,11 @@ def test_an_envoy_that_never_heard_of_a_gateway_denies(alone: StartAlone) -> Non
 
 def test_where_the_script_fails_nothing_passes(alone: StartAlone) -> None:
     broken = {
-        "local function check(handle, asked)\n": 'local function check(handle, asked) error("broken")\n'
+        f"local function check({arguments})\n": f'local function check({arguments}) error("broken")\n'
+        for arguments in ("handle", "handle, asked, undecided, is_remembered")
     }
     with alone(broken) as edge:
+        edge.keycloak.planted[STYLES] = (200, [HTML], b"kc-form-login")
         for address in (edge.public + STYLES, edge.address(), edge.address(prompt="login")):
             answer = edge.client.get(address)
             assert answer.status_code == 502
@@ -257,8 +339,14 @@ def test_where_the_script_fails_nothing_passes(alone: StartAlone) -> None:
 
 def test_where_no_lane_can_be_chosen_a_request_goes_nowhere(alone: StartAlone) -> None:
     broken = {"function M.route(handle)\n": 'function M.route(handle) error("broken")\n'}
+    brought = {"X-Sparekey-Lane": "direct", "Cookie": "a=b"}
     with alone(broken) as edge:
-        for address in (edge.public + STYLES, edge.address(), f"{edge.public}/sparekey/reset"):
-            answer = edge.client.get(address, headers={"X-Sparekey-Lane": "direct"})
-            assert answer.status_code == 500
+        addresses = (edge.address(), edge.address(prompt="login"), f"{edge.public}/sparekey/reset")
+        for address in addresses:
+            assert edge.client.get(address, headers=brought).status_code == 500
         assert not edge.keycloak.requests
+        # This one needs no lane; but of what nothing is known, no answer passes.
+        answer = edge.client.get(edge.address())
+        assert answer.status_code == 502
+        assert "kc-form-login" not in answer.text
+        assert "set-cookie" not in answer.headers

@@ -7,6 +7,7 @@ import json
 import os
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,15 @@ from enforcement.current_policy import adopt
 from enforcement.gate import Gate
 from gateway.data_plane.exchange import ANSWERS, Exchange
 from gateway.data_plane.socket_listener import bind
+from gateway.ended_sessions import EndedSessions
+from gateway.forward_auth import known_sessions
+from gateway.forward_auth.known_sessions import stated_revision
 from gateway.interception.sign_in_audit import SignInAudit
 from store.database import Database
+from store.errors import StoreUnavailable
+from store.expiring import Expiring
 from store.vault import Vault
+from tests.servers.valkey import Valkey
 
 RULE = """
 [[rules]]
@@ -50,6 +57,7 @@ class Told:
     exchange: Exchange
     remembered: Remembered
     database: Database
+    expiring: Expiring
 
     def post(self, path: str, body: str, method: str = "POST") -> tuple[str, str]:
         statuses = []
@@ -67,24 +75,26 @@ def now() -> dt.datetime:
 
 
 @pytest.fixture
-def told(tmp_path: Path) -> Iterator[Told]:
+def told(tmp_path: Path, valkey: Valkey) -> Iterator[Told]:
     database = Database(f"sqlite:///{tmp_path / 'sparekey.db'}", Vault([os.urandom(32)]))
     database.upgrade()
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    remembered = Remembered()
+    remembered, expiring = Remembered(), Expiring(valkey.url, Vault([bytes(32)]))
     exchange = Exchange(
         gate=Gate(database),
         remembered=remembered,  # type: ignore[arg-type]
         audit=SignInAudit(database),
+        ended=EndedSessions(expiring),
         loop=loop,
         clock=now,
     )
-    yield Told(exchange, remembered, database)
+    yield Told(exchange, remembered, database, expiring)
     loop.call_soon_threadsafe(loop.stop)
     thread.join(10)
     loop.close()
+    expiring.close()
     database.dispose()
 
 
@@ -136,6 +146,37 @@ def test_only_what_can_be_a_request_of_a_browser_is_remembered(told: Told) -> No
     lines = [f"{BROWSER} {good}", f"short {good}", f"{BROWSER} /auth", f"{BROWSER} http://x/?client_id=a", ""]
     assert told.post("/remember", "\n".join(lines))[0] == "200 OK"
     assert told.remembered.kept == [(BROWSER, good)]
+
+
+def test_the_revision_is_another_one_when_anything_ended_and_after_a_start(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status, first = told.post("/sessions", "")
+    assert status == "200 OK"
+    assert first == told.post("/sessions", "")[1] == f"revision={stated_revision(0)}\n"
+    EndedSessions(told.expiring).changed()
+    second = told.post("/sessions", "")[1]
+    monkeypatch.setattr(known_sessions, "_THIS_GATEWAY", "another")
+    assert len({first, second, told.post("/sessions", "")[1]}) == 3
+
+
+def test_without_an_answer_of_redis_no_revision_is_stated_and_one_question_waits_for_it(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits, answers = threading.Event(), threading.Event()
+
+    def hang(_ended: EndedSessions) -> int:
+        waits.set()
+        answers.wait(20)
+        raise StoreUnavailable("Redis")
+
+    monkeypatch.setattr(EndedSessions, "revision", hang)
+    with ThreadPoolExecutor(1) as executor:
+        first = executor.submit(told.post, "/sessions", "")
+        waits.wait(20)
+        assert told.post("/sessions", "") == ("200 OK", "unknown\n")
+        answers.set()
+        assert first.result(20) == ("200 OK", "unknown\n")
 
 
 def test_nothing_else_is_answered(told: Told) -> None:

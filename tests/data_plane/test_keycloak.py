@@ -1,4 +1,4 @@
-"""The printed nginx configuration in front of a real Keycloak, with an independent relying party."""
+"""The printed configurations in front of a real Keycloak, with an independent relying party."""
 
 import asyncio
 import getpass
@@ -11,28 +11,33 @@ from types import SimpleNamespace
 import httpx
 import pytest
 
+from gateway.data_plane import envoy, nginx
 from gateway.data_plane.exchange import LOOKS, Exchange
-from gateway.data_plane.nginx import Edge, Places, configuration
 from gateway.data_plane.socket_listener import ExchangeListener
+from gateway.ended_sessions import EndedSessions
 from gateway.interception.hold import Replay
 from gateway.interception.sign_in_audit import SignInAudit
 from gateway.settings import GatewaySettings
 from idp_plugin.settings import IdpSettings
 from tests.data_plane.site import eventually
 from tests.gateway.interception.interception_world import World, world
+from tests.servers import envoy_edge, nginx_lua
 from tests.servers import keycloak as kc
-from tests.servers import nginx_lua
 from tests.servers.processes import free_port
 from tests.servers.relying_party import RelyingParty, StartRelyingParty
 from tests.servers.valkey import Valkey
 from tests.servers.visitor import Visitor, forms
 
+PLANES = {
+    "nginx": (nginx.configuration, nginx_lua.serving),
+    "envoy": (envoy.configuration, envoy_edge.serving),
+}
 PERSON = kc.LocalPerson("alice", "Passw0rd!alice")
 
 
 @dataclass
 class Fronted:
-    """A gateway with nginx in front of it."""
+    """A gateway with a native plane in front of it."""
 
     world: World
     realm: kc.Realm
@@ -50,10 +55,15 @@ class Fronted:
         return answer
 
 
-@pytest.fixture
+@pytest.fixture(params=PLANES)
 def fronted(
-    keycloak_realm: kc.MakeRealm, tmp_path: Path, short_folder: Path, valkey: Valkey
+    request: pytest.FixtureRequest,
+    keycloak_realm: kc.MakeRealm,
+    tmp_path: Path,
+    short_folder: Path,
+    valkey: Valkey,
 ) -> Iterator[Fronted]:
+    configuration, serving = PLANES[request.param]
     port = free_port()
     gateway = GatewaySettings(
         public=f"http://127.0.0.1:{port}",
@@ -74,11 +84,11 @@ def fronted(
     )
     with world(idp, gateway, tmp_path, valkey.url) as started:
         listener = _listen(started, gateway)
-        edge = Edge(
+        edge = nginx.Edge(
             listen=f"127.0.0.1:{port}",
             user="root" if os.geteuid() == 0 else getpass.getuser(),
             workers="1",
-            places=Places(tmp_path, tmp_path, tmp_path),
+            places=nginx.Places(tmp_path, tmp_path, tmp_path),
         )
         settings = SimpleNamespace(gateway=gateway, idp=idp)
         text = configuration(
@@ -88,7 +98,7 @@ def fronted(
             vault=started.expiring.vault,
         )
         looks = LOOKS._value.get()
-        with nginx_lua.serving(text, tmp_path, port):
+        with serving(text, tmp_path, port):
             eventually(lambda: LOOKS._value.get() > looks + 1)
             yield Fronted(started, realm, tmp_path / "access.log")
         asyncio.run_coroutine_threadsafe(listener.stop(), started.loop).result(20)
@@ -99,6 +109,7 @@ def _listen(started: World, gateway: GatewaySettings) -> ExchangeListener:
         gate=started.gate,
         remembered=started.parts.remembered,
         audit=SignInAudit(started.database),
+        ended=EndedSessions(started.expiring),
         loop=started.loop,
         clock=started.now,
     )
@@ -116,7 +127,7 @@ def test_held_released_by_the_same_request_and_then_decided_alone(
     answer = fronted.sign_in(visitor, party)
     hold_id = fronted.world.held(answer)
     fronted.world.register(fronted.realm.subject("alice"))
-    # Only a request that nginx handed over can be sent again.
+    # Only a request that the plane handed over can be sent again.
     released = fronted.world.release(visitor, hold_id)
     assert isinstance(released, Replay)
     assert visitor.follow(visitor.get(released.location)).status_code == 200

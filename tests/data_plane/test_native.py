@@ -40,7 +40,7 @@ def site(native_site: Site) -> Site:
 
 def answered(site: Site, outcome: str) -> float:
     """Return how often the plane says that it answered alone; one without a clock says so with a request."""
-    site.visitor().get(site.public + STYLES)
+    site.visitor().get(site.address())
     return site.metric(f'sparekey_data_plane_answers_total{{outcome="{outcome}"}}')
 
 

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from gateway.data_plane.direct_requests import BROWSER_FIELDS
-from tests.data_plane.fake_keycloak import AUTHORIZATION
+from tests.data_plane.fake_keycloak import AUTHORIZATION, STYLES
 from tests.data_plane.site import Site
 
 pytestmark = pytest.mark.xdist_group("data_plane")
@@ -50,3 +50,33 @@ def test_a_request_for_a_code_that_is_posted_arrives_whole(site: Site) -> None:
     method, target, seen = site.keycloak.requests[-1][:3]
     assert (method, target) == ("POST", AUTHORIZATION)
     assert seen["content-length"] == str(len(body))
+
+
+NO_FILES = {
+    "a page": (200, [("Content-Type", "text/html")], b"<html>xyzzy</html>"),
+    "a page after a file": (200, [("Content-Type", "text/css, text/html")], b"<html>xyzzy</html>"),
+    "no type": (200, [], b"xyzzy"),
+    "leads on": (302, [("Content-Type", "text/css"), ("Location", "/xyzzy")], b"xyzzy"),
+}
+
+
+@pytest.mark.parametrize("name", NO_FILES)
+def test_what_is_no_public_file_is_refused_at_its_address(site: Site, name: str) -> None:
+    site.keycloak.planted[STYLES] = NO_FILES[name]
+    answer = site.visitor().get(site.public + STYLES)
+    assert answer.status_code == 502
+    assert "xyzzy" not in f"{answer.headers}{answer.text}"
+
+
+def test_a_cookie_is_taken_off_a_public_file(site: Site) -> None:
+    cookies = [("Set-Cookie", "balancer=1; Path=/"), ("Set-Cookie", "other=2; Path=/")]
+    site.keycloak.planted[STYLES] = (200, [("Content-Type", "text/css"), *cookies], b"x")
+    answer = site.visitor().get(site.public + STYLES)
+    assert (answer.status_code, answer.content) == (200, b"x")
+    assert "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize(("status", "said"), [(200, [("Content-Type", "text/css")]), (304, []), (404, [])])
+def test_a_public_file_passes_as_it_is(site: Site, status: int, said: list[tuple[str, str]]) -> None:
+    site.keycloak.planted[STYLES] = (status, said, b"" if status == 304 else b"x")
+    assert site.visitor().get(site.public + STYLES).status_code == status

@@ -13,11 +13,19 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
+from gateway.data_plane.guard import Guarded
+from gateway.data_plane.nginx import Places, applications_alone
+from gateway.forward_auth.settings import ForwardAuthSettings
+from gateway.settings import GatewaySettings
 from tests.servers.certificates import Issued
 from tests.servers.presence import missing, program
 from tests.servers.processes import answers, free_port, running
 
+LUA = "".join(
+    f"load_module {Places().modules / name};\n" for name in ("ndk_http_module.so", "ngx_http_lua_module.so")
+)
 DEPLOY = Path(__file__).parents[2] / "deploy" / "forward-auth"
 HOST = "wiki.example.org"
 
@@ -34,6 +42,8 @@ class Around:
     """Port of the application."""
     certificate: Issued
     """For `wiki.example.org`."""
+    socket: Path | None = None
+    """At which the gateway tells a native data plane what ended."""
 
     def filled(self, name: str, port: int, **places: str) -> str:
         """Return a file of `deploy/forward-auth` with this machine's addresses and paths in it."""
@@ -66,6 +76,29 @@ def nginx(around: Around) -> Iterator[int]:
 
 
 @contextlib.contextmanager
+def nginx_guard(around: Around) -> Iterator[int]:
+    """Debian's nginx with its Lua module, and what `sparekey data-plane applications` prints."""
+    port, origin = free_port(), f"https://{HOST}"
+    forward_auth = {
+        "listen": f"127.0.0.1:{around.sparekey}",
+        "proxies": [{"address": "127.0.0.1", "states": "x_original"}],
+        "applications": [origin],
+    }
+    socket_path = around.socket or around.folder / "nobody.sock"
+    settings = SimpleNamespace(
+        gateway=GatewaySettings(
+            public="http://127.0.0.1:1", listen="127.0.0.1:1", data_plane_socket=socket_path
+        ),
+        forward_auth=ForwardAuthSettings.model_validate(forward_auth),
+    )
+    issued = around.certificate
+    wiki = Guarded(origin, f"http://127.0.0.1:{around.application}", issued.certificate, issued.key)
+    printed = applications_alone(settings, [wiki], listen=f"127.0.0.1:{port}")  # type: ignore[arg-type]
+    with _nginx(printed, around.folder, port, before=LUA):
+        yield port
+
+
+@contextlib.contextmanager
 def nginx_without_tls(around: Around, port: int, origin: str) -> Iterator[None]:
     """Debian's nginx, for an application on this machine at an origin of the test's own."""
     filled = around.filled("nginx.conf", port, **{f"https://{HOST}": origin})
@@ -75,7 +108,7 @@ def nginx_without_tls(around: Around, port: int, origin: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _nginx(server: str, folder: Path, port: int) -> Iterator[None]:
+def _nginx(server: str, folder: Path, port: int, before: str = "") -> Iterator[None]:
     temporary = "".join(
         f"  {kind}_temp_path {folder}/{kind};\n"
         for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -84,7 +117,7 @@ def _nginx(server: str, folder: Path, port: int) -> Iterator[None]:
     user = "user root;" if os.geteuid() == 0 else ""
     configuration = folder / "nginx.conf"
     configuration.write_text(
-        f"{user}\ndaemon off;\nworker_processes 1;\npid {folder}/pid;\nevents {{}}\n"
+        f"{before}{user}\ndaemon off;\nworker_processes 1;\npid {folder}/pid;\nevents {{}}\n"
         f"http {{\n  access_log off;\n{temporary}{server}}}\n"
     )
     binary = program("nginx", "/usr/sbin", package="nginx-light")
@@ -151,6 +184,7 @@ def envoy(around: Around) -> Iterator[int]:
 
 PROXIES: Mapping[str, Start] = {
     "nginx": nginx,
+    "nginx-guard": nginx_guard,
     "haproxy": haproxy,
     "traefik": traefik,
     "caddy": caddy,
@@ -158,6 +192,7 @@ PROXIES: Mapping[str, Start] = {
 }
 STATES: Mapping[str, str] = {
     "nginx": "x_original",
+    "nginx-guard": "x_original",
     "haproxy": "x_forwarded",
     "traefik": "x_forwarded",
     "caddy": "x_forwarded",
@@ -167,7 +202,7 @@ STATES: Mapping[str, str] = {
 
 def version(name: str) -> str:
     """Return the version that a proxy states of itself."""
-    if name == "nginx":
+    if name.startswith("nginx"):
         said = _said(program("nginx", "/usr/sbin", package="nginx-light"), "-v")
     elif name == "haproxy":
         said = _said(program("haproxy", "/usr/sbin", package="haproxy"), "-v")

@@ -19,7 +19,13 @@ def serving(configuration: str, folder: Path, port: int) -> Iterator[None]:
     """
     if not MODULE.exists():
         missing("nginx's Lua module", "apt-get install libnginx-mod-http-lua (`make test` does it for root)")
-    binary = program("nginx", "/usr/sbin", package="nginx-light")
+    with started(program("nginx", "/usr/sbin", package="nginx-light"), configuration, folder, port):
+        yield
+
+
+@contextlib.contextmanager
+def started(binary: Path, configuration: str, folder: Path, port: int) -> Iterator[None]:
+    """Run any nginx for the length of the `with` block."""
     file = folder / "nginx.conf"
     file.write_text(configuration, "utf-8")
     command: list[str | Path] = [

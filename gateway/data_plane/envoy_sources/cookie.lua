@@ -20,11 +20,9 @@ end
 function M.values(joined, name)
   local values = {}
   if joined and joined:find(name, 1, true) then
-    for pair in joined:gmatch("[^;]+") do
-      local key, value = pair:match("^%s*([^=]*)=(.-)%s*$")
-      if key == name then
-        values[#values + 1] = value
-      end
+    local named = ";%s*" .. name:gsub("%p", "%%%0") .. "=([^;]*)"
+    for value in (";" .. joined):gmatch(named) do
+      values[#values + 1] = value:match("^(.-)%s*$")
     end
   end
   return values

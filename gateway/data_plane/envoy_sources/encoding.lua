@@ -45,6 +45,9 @@ end
 
 -- Return a text of an address without escapes.
 function M.unescaped(text)
+  if not text:find("%", 1, true) then
+    return text
+  end
   return (text:gsub("%%(%x%x)", function(digits_of_byte)
     return string.char(tonumber(digits_of_byte, 16))
   end))

@@ -62,7 +62,8 @@ function M.hand_over(handle)
   return false
 end
 
-local function tell(handle)
+-- Tell what was counted, if anything was.
+function M.tell(handle)
   local told, lines = counts, {}
   counts = {}
   for _, what in ipairs(settings.counted) do
@@ -89,7 +90,7 @@ function M.settle(handle)
     return
   end
   next_at = at + EVERY_SECONDS
-  if not (M.hand_over(handle) and tell(handle)) then
+  if not (M.hand_over(handle) and M.tell(handle)) then
     next_at = at + AFTER_FAILURE_SECONDS
   end
 end

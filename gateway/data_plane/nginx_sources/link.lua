@@ -60,7 +60,10 @@ local function form_end(page, from)
 end
 
 local function unescaped(text)
-  return text:find("&", 1, true) and text:gsub("&(#?x?%w+);", ENTITIES) or text
+  if not find(text, "&(?!amp;)", "jo") then
+    return (gsub(text, "&amp;", "&", "jo"))
+  end
+  return (text:gsub("&(#?x?%w+);", ENTITIES))
 end
 
 -- Return what a form's tag says of its action, as it is written.
@@ -185,12 +188,15 @@ local function return_path(action, target)
   return fits and back or ""
 end
 
--- Letters first: most characters are looked at no further.
+-- Nearly always only two characters have to be quoted.
 local function quoted(text)
+  if not find(text, [=[["#'+;<>\\^`{|}]]=], "jo") then
+    return (gsub(gsub(text, "%", "%25", "jo"), "&", "%26", "jo"))
+  end
   return (text:gsub("[^%w=_%-./:?!$()*,@%[%]~]", QUOTED))
 end
 
--- Return the page with the link, in pieces, or nil where it does not fit.
+-- Return the page with the link, or nil where it does not fit.
 function M.insert(page, target)
   local at, action = place(page)
   if not at or page:sub(at, at + #OPENING - 1) == OPENING then
@@ -205,7 +211,7 @@ function M.insert(page, target)
   local direction = named == "ar" and "rtl" or "ltr"
   local opening = OPENING .. ' lang="' .. named .. '" dir="' .. direction .. '"><a href="' .. settings.prefix
   local link = opening .. "/reset?" .. query .. '">' .. settings.wording[named]
-  return { page:sub(1, at - 1), link, page:sub(at) }
+  return page:sub(1, at - 1) .. link .. page:sub(at)
 end
 
 return M

@@ -23,7 +23,7 @@ local function read_answer(socket)
 end
 
 -- Post to the gateway's own socket; return what it says, or nil.
-local function post(path, body)
+function M.post(path, body)
   local socket = ngx.socket.tcp()
   socket:settimeouts(500, 2000, 2000)
   if not socket:connect("unix:" .. settings.socket) then
@@ -59,15 +59,15 @@ function M.hand_over()
     end
     lines[#lines + 1] = line
   end
-  if not post("/remember", table.concat(lines, "\n")) then
+  if not M.post("/remember", table.concat(lines, "\n")) then
     for at = #lines, 1, -1 do
       asked:lpush(WAITING, lines[at])
     end
   end
 end
 
-function M.count(what)
-  known:incr("count " .. what, 1, 0)
+function M.count(what, times)
+  known:incr("count " .. what, times or 1, 0)
 end
 
 local function counted()
@@ -82,7 +82,7 @@ end
 -- Ask what holds now. This, and no person's request, is what tells that the gateway is gone.
 local function look()
   local counts, lines = counted()
-  local said = post("/state", lines)
+  local said = M.post("/state", lines)
   local version, answer = (said or ""):match("^version=(%d+)\nfault=(%l+)\n$")
   if not version then
     if known:incr("failures", 1, 0) >= FAILURES then

@@ -2,6 +2,7 @@
 local claim = require "sparekey.claim"
 local python = require "sparekey.python"
 local settings = require "sparekey.settings"
+local values = require "sparekey.values"
 
 local find, gsub = ngx.re.find, ngx.re.gsub
 
@@ -102,7 +103,7 @@ end
 
 -- Return the browser's id, and true where it is new.
 function M.browser()
-  if not ngx.var.http_cookie then
+  if not values.variable("http_cookie") then
     return claim.new_browser(), true
   end
   local id = cookie(settings.requests.name)

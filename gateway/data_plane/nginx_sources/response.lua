@@ -5,9 +5,11 @@ local link = require "sparekey.link"
 local python = require "sparekey.python"
 local request = require "sparekey.request"
 local settings = require "sparekey.settings"
+local values = require "sparekey.values"
 
 local add_header = require("ngx.resp").add_header
 local find = ngx.re.find
+local field, variable = values.field, values.variable
 
 -- All that a plain answer says, each of it once.
 local STATED = [[^(?:(code|state|session_state|iss)=[^&]*+(?!(?:&.*)?&\1=)(?:&(?=.)|\z))+\z]]
@@ -64,7 +66,7 @@ local function begins_session(cookies)
 end
 
 local function set_cookies()
-  local found = ngx.header.set_cookie
+  local found = field("Set-Cookie")
   return type(found) == "table" and found or { found }
 end
 
@@ -89,7 +91,7 @@ end
 local kinds, kind_count = {}, 0
 
 local function read_kind(kind)
-  local is_page = find(kind, [[^\s*(?:text/html|application/xhtml\+xml)]], "ijo") ~= nil
+  local is_page = find(kind, "html", "ijo") ~= nil
   local is_readable = not find(kind, "charset", "ijo") or find(kind, UTF_8, "ijo") ~= nil
   local known = { is_page = is_page, is_readable = is_readable }
   if kind_count < MOST_KINDS then
@@ -100,12 +102,12 @@ end
 
 -- Tell whether a browser may take this for a page, and whether it would read what is read here.
 local function page_kind()
-  local kind = ngx.header.content_type
+  local kind = field("Content-Type")
   if not kind or kind == "" then
-    return ngx.status == 200, not ngx.header.content_encoding
+    return values.status() == 200, not field("Content-Encoding")
   end
   local known = kinds[kind] or read_kind(kind)
-  return known.is_page, known.is_readable and not (known.is_page and ngx.header.content_encoding)
+  return known.is_page, known.is_readable and not (known.is_page and field("Content-Encoding"))
 end
 
 -- Return the value of a parameter, or nil.
@@ -217,7 +219,7 @@ local function undecided(chosen)
 end
 
 local function remember()
-  local target = ngx.var.request_uri
+  local target = variable("request_uri")
   if #target > LONGEST_TARGET or not target:find("client_id=", 1, true) then
     return
   end
@@ -230,32 +232,44 @@ end
 
 -- Read the page before it passes: the link goes in, and a form that hands something over does not pass.
 local function read_page(lane)
-  ngx.var.sparekey_body = ngx.header.content_length or "pieces"
-  ngx.header.content_length = nil
+  values.set_variable("sparekey_body", field("Content-Length") or "pieces")
+  values.set_field("Content-Length", nil)
   if lane ~= "direct" then
     ngx.header.etag = nil
     ngx.header.last_modified = nil
   end
 end
 
--- Say that somebody behind us does not answer: of one request this releases nothing.
-function M.unanswered()
-  ngx.var.sparekey_why = "unanswered"
-  local page = with_reference(settings.outage)
-  ngx.status = 503
+-- Answer with a page of ours from the beginning.
+local function answer(status, page)
+  local whole = with_reference(page)
+  ngx.status = status
   for name, value in pairs(settings.page_fields) do
     ngx.header[name] = value
   end
-  ngx.header.content_length = #page
-  ngx.print(page)
+  ngx.header.content_length = #whole
+  ngx.print(whole)
+end
+
+-- Say that somebody behind us does not answer: of one request this releases nothing.
+function M.unanswered()
+  ngx.var.sparekey_why = "unanswered"
+  answer(503, settings.outage)
+end
+
+-- Say that what stands at a public file's address is none.
+function M.unverified()
+  ngx.var.sparekey_why = "refused"
+  python.count("refused")
+  answer(502, settings.unverified)
 end
 
 -- Tell whether a head says nothing at all that is looked into more closely.
-local function is_quiet(header)
-  if header.location or header.refresh then
+local function is_quiet()
+  if field("Location") or field("Refresh") then
     return false
   end
-  local cookies = header.set_cookie
+  local cookies = field("Set-Cookie")
   if not cookies then
     return true
   end
@@ -274,8 +288,7 @@ local function passes(lane)
     python.count("refused")
     return ngx.exit(ngx.ERROR)
   end
-  local may_be_decided = lane ~= "documents" and location and not refresh
-  if may_be_decided and is_decided(ngx.ctx.asked or NOTHING, location) then
+  if location and not refresh and is_decided(ngx.ctx.asked or NOTHING, location) then
     ngx.var.sparekey_why = "decided"
     return python.count("decided")
   end
@@ -285,25 +298,38 @@ local function passes(lane)
   return true
 end
 
--- Check one head. Lanes: `documents` (public ones), `direct` (plain requests for a code), `fault` (all, while
--- the gateway is gone); what came through the gateway was checked there.
+-- Check one head. Lanes: `direct` (plain requests for a code), `fault` (all, while the gateway is gone); what
+-- came through the gateway was checked there.
 function M.head(lane)
   if lane == "python" or lane == "" then
     return
   end
-  if not is_quiet(ngx.header) and not passes(lane) then
+  if not is_quiet() and not passes(lane) then
     return
   end
   local is_page, is_readable = page_kind()
   if is_page and not is_readable then
     return undecided(lane)
   end
-  if lane ~= "documents" and ngx.status < 400 and ngx.var.uri == settings.authorization_path then
+  if values.status() < 400 and (lane == "direct" or variable("uri") == settings.authorization_path) then
     remember()
   end
-  if is_page and ngx.var.request_method ~= "HEAD" then
+  if is_page and variable("request_method") ~= "HEAD" then
     read_page(lane)
   end
+end
+
+-- Check the head of a public file: nginx's own `map` says what it may be, and all else ends in `unverified`.
+function M.document()
+  local doubt = variable("sparekey_document")
+  if doubt == "" then
+    return
+  end
+  if doubt ~= "cookies" or begins_session(set_cookies()) then
+    ngx.exit(418)
+  end
+  -- A balancer's, for example: nobody is known at these addresses.
+  ngx.header.set_cookie = nil
 end
 
 -- Tell whether a page hands something over, or may.
@@ -319,7 +345,7 @@ end
 -- Return a whole page as it may pass: with the link, or another in its place.
 local function checked(page, chosen)
   if page and not is_unsafe(page) then
-    return chosen ~= "documents" and link.insert(page, ngx.var.request_uri) or page
+    return link.insert(page, variable("request_uri")) or page
   end
   local lane = present(chosen)
   if page and lane == "fault" and python.releases_on_fault() then
@@ -351,7 +377,7 @@ end
 
 -- Pass one piece of a body on, or keep it until the page is whole.
 function M.body()
-  local expected = ngx.var.sparekey_body
+  local expected = variable("sparekey_body")
   if expected == "" then
     return
   end
@@ -360,12 +386,12 @@ function M.body()
     ngx.arg[2] = true
     return
   end
-  local piece = ngx.arg[1]
+  local piece = values.piece()
   if #piece == tonumber(expected) and #piece <= settings.page_bytes then
     -- The usual page comes in one piece.
-    ngx.var.sparekey_body = ""
+    values.set_variable("sparekey_body", "")
     -- Nothing follows: said here, the end of the answer goes out with the page.
-    ngx.arg[1], ngx.arg[2] = checked(piece, ngx.var.sparekey_lane), true
+    ngx.arg[1], ngx.arg[2] = checked(piece, variable("sparekey_lane")), true
     return
   end
   ngx.var.sparekey_body = "pieces"

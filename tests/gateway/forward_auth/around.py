@@ -67,6 +67,8 @@ class Around:
     application: Guarded
     authority: Authority
     folder: Path
+    socket: Path
+    """At which a native data plane asks what ended."""
     listeners: Mapping[States, ForwardAuthListener]
     """Where a proxy asks that states what was asked for in one of the ways."""
     loop: asyncio.AbstractEventLoop
@@ -143,15 +145,19 @@ def opened(**options: Any) -> Iterator[Around]:
         "applications": [WIKI, NOTES],
         **options.pop("forward_auth", {}),
     }
+    socket = folder / "edge.sock"
+    gateway = {"data_plane_socket": str(socket), **options.pop("gateway", {})}
     try:
         with (
-            open_world(folder, host="localhost", forward_auth=forward_auth, **options) as world,
+            open_world(
+                folder, host="localhost", gateway=gateway, forward_auth=forward_auth, **options
+            ) as world,
             guarded() as application,
             httpx.Client(trust_env=False, verify=False, timeout=30) as proxy,
             _serving(world) as (loop, listeners),
         ):
             authority = Authority.new(folder)
-            around = Around(world, application, authority, folder, listeners, loop, proxy)
+            around = Around(world, application, authority, folder, socket, listeners, loop, proxy)
             yield around
             for visitor in around.visitors:
                 visitor.client.close()

@@ -11,7 +11,7 @@ import pytest
 
 from gateway.ended_sessions import EndedSessions
 from gateway.forward_auth.application_session import ApplicationSession, ApplicationSessions
-from gateway.forward_auth.known_sessions import WAITING, KnownSessions
+from gateway.forward_auth.known_sessions import WAITING, KnownSessions, stated_revision
 from idp_plugin.base import Subject
 from store.expiring import Expiring
 from store.vault import Vault
@@ -165,8 +165,11 @@ def test_a_session_that_ends_while_it_is_read_is_not_remembered(
 
         known = remembering.known(60, EndedWhileRead(remembering, learn))
         token = remembering.sessions.start(SESSION, now=NOW)
-        # It was good when it was asked for.
-        assert await known.find(token, HOST)
+        # It was good when it was asked for; whoever remembers that hears of which revision it is.
+        found, now = await known.find(token, HOST), remembering.ended.revision()
+        assert found
+        assert f"X-Sparekey-Revision: {stated_revision(0)}\r\n".encode() in found.fields
+        assert now != 0
         await known._learn_revision()
         assert known.recall(token, HOST) is None
         assert await known.find(token, HOST) is None
