@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -73,21 +73,28 @@ class Postgres:
 @pytest.fixture(scope="session")
 def postgres(report_version: ReportVersion) -> Iterator[Postgres]:
     """One PostgreSQL for the run."""
+    with serving() as server:
+        with server.connect() as connection:
+            report_version("PostgreSQL", connection.info.parameter_status("server_version").split()[0])
+        yield server
+
+
+@contextlib.contextmanager
+def serving(**options: str) -> Iterator[Postgres]:
+    """Run a PostgreSQL, with further options of the server."""
     initdb = program("initdb", *DEBIAN, package="postgresql")
     # PostgreSQL refuses to run as root.
     user = "postgres" if os.geteuid() == 0 else getpass.getuser()
     folder = Path(tempfile.mkdtemp(prefix="sparekey-postgres-"))
     try:
-        with _serving(initdb, folder, user) as server:
-            with server.connect() as connection:
-                report_version("PostgreSQL", connection.info.parameter_status("server_version").split()[0])
+        with _serving(initdb, folder, user, options) as server:
             yield server
     finally:
         shutil.rmtree(folder)
 
 
 @contextlib.contextmanager
-def _serving(initdb: Path, folder: Path, user: str) -> Iterator[Postgres]:
+def _serving(initdb: Path, folder: Path, user: str, more: Mapping[str, str]) -> Iterator[Postgres]:
     other = user if os.geteuid() == 0 else None
     if other:
         shutil.chown(folder, other, other)
@@ -109,6 +116,7 @@ def _serving(initdb: Path, folder: Path, user: str) -> Iterator[Postgres]:
         "fsync": "off",
         "synchronous_commit": "off",
         "full_page_writes": "off",
+        **more,
     }
     words = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
     server = Postgres(folder)
