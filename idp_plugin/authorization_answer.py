@@ -33,6 +33,7 @@ _FIELD = re.compile(
     rb"name\s*=\s*[\"']?(?:code|id_token|access_token|response|samlresponse|samlart|ticket|wresult)[\"'\s/>]"
 )
 _REFRESH = re.compile(rb"http-equiv\s*=\s*[\"']?refresh")
+_MAY_BE_PAGE = re.compile(rb"html|(?:unknown|application)/unknown|\*/\*", re.IGNORECASE)
 _REFRESH_TARGET = re.compile(r"^[\s\d.]*[;,]?\s*(?:url\s*=\s*)?[\"']?([^\"']*)", re.IGNORECASE)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _STRIPPED_AT_ENDS = "".join(map(chr, range(0x21)))
@@ -126,8 +127,11 @@ def is_page(exchange: Exchange) -> bool:
 
 
 def is_html(content_type: bytes) -> bool:
-    """Tell whether a browser shows this as a page."""
-    return content_type.lstrip()[:21].lower().startswith((b"text/html", b"application/xhtml+xml"))
+    """Tell whether a browser may show this as a page: of several types the last counts, and some are guessed.
+
+    Source: WHATWG, MIME Sniffing, section 7; Fetch, extracting a MIME type.
+    """
+    return _MAY_BE_PAGE.search(content_type) is not None
 
 
 def _page_targets(body: bytes) -> Iterable[Target]:

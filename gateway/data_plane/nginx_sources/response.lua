@@ -14,6 +14,8 @@ local field, variable = values.field, values.variable
 -- All that a plain answer says, each of it once.
 local STATED = [[^(?:(code|state|session_state|iss)=[^&]*+(?!(?:&.*)?&\1=)(?:&(?=.)|\z))+\z]]
 local OWN_COOKIE = [[^\s*(?:__host-|__secure-)?sparekey]]
+-- Of several types browsers take the last, and some they guess.
+local MAY_BE_PAGE = [[html|(?:unknown|application)/unknown|\*/\*]]
 local MOST_KINDS = 64
 local COLON = (":"):byte()
 local ADDRESS = [[^[!-\[\]-~]+\z]]
@@ -91,7 +93,7 @@ end
 local kinds, kind_count = {}, 0
 
 local function read_kind(kind)
-  local is_page = find(kind, "html", "ijo") ~= nil
+  local is_page = find(kind, MAY_BE_PAGE, "ijo") ~= nil
   local is_readable = not find(kind, "charset", "ijo") or find(kind, UTF_8, "ijo") ~= nil
   local known = { is_page = is_page, is_readable = is_readable }
   if kind_count < MOST_KINDS then

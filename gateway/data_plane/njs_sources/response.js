@@ -10,7 +10,8 @@ import settings from 'settings.js';
 const STATED = ['code', 'state', 'session_state', 'iss'];
 const OWN_COOKIE = /^\s*(?:__host-|__secure-)?sparekey/i;
 const NOT_IN_ADDRESS = /[^!-\[\]-~]/;
-const PAGE = /^\s*(?:text\/html|application\/xhtml\+xml)/i;
+// Of several types browsers take the last, and some they guess.
+const MAY_BE_PAGE = /html|(?:unknown|application)\/unknown|\*\/\*/i;
 const UTF_8 = /charset\s*=\s*"?utf-?8"?\s*(?:;|$)/i;
 const FIELD = /name\s*=\s*["']?(?=([^"'\s\/>=]+)["'\s\/>])/gi;
 const REFRESH = /http-equiv\s*=\s*["']?refresh/i;
@@ -83,7 +84,7 @@ function dropOwn(r) {
 // Tell whether a browser may take this for a page.
 function isPage(r) {
   const kind = r.headersOut['Content-Type'];
-  return kind ? PAGE.test(kind) : r.status === 200;
+  return kind ? MAY_BE_PAGE.test(kind) : r.status === 200;
 }
 
 // Tell whether a browser would read a page as it is read here.
