@@ -52,7 +52,7 @@ def run(folder: Path) -> Result:
         )
         plain = stack.enter_context(others.nginx(folder / "nginx", upstream.port))
         logging = stack.enter_context(others.nginx(folder / "logging", upstream.port, log=True))
-        ours = stack.enter_context(_printed(folder / "printed", behind, edge, environment))
+        ours = stack.enter_context(printed(folder / "printed", behind, edge, environment))
         for each in (plain, logging, ours):
             _check(each, has_link=each is ours)
         before = behind.counted()
@@ -68,7 +68,7 @@ def run(folder: Path) -> Result:
 
 
 @contextlib.contextmanager
-def _printed(folder: Path, behind: Gateway, port: int, environment: dict[str, str]) -> Iterator[Service]:
+def printed(folder: Path, behind: Gateway, port: int, environment: dict[str, str]) -> Iterator[Service]:
     """Run what `sparekey data-plane nginx` prints."""
     folder.mkdir()
     user = "root" if os.geteuid() == 0 else "nobody"

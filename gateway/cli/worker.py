@@ -36,9 +36,10 @@ def command(settings_path: Path, secrets: Path | None, *, of_gateway: bool) -> N
         # Ctrl-C reaches a terminal's whole group; the gateway alone says when its worker ends. Not a session
         # of its own: Linux may share a core among sessions first, whatever is in them.
         os.setpgrp()
-        _give_way()
         threading.Thread(target=_await_end, args=(stop,), daemon=True).start()
     with opened(beside_gateway(settings), patience=dt.timedelta(minutes=1), is_worker=True) as sparekey:
+        if of_gateway:
+            _give_way()
         sparekey.services.jobs.start_thread(workers=4)
         click.echo("working")
         stop.wait()
@@ -46,7 +47,10 @@ def command(settings_path: Path, secrets: Path | None, *, of_gateway: bool) -> N
 
 
 def _give_way() -> None:
-    """Take a core only where nothing else wants it: a request that wakes goes first, at once."""
+    """Take a core only where nothing else wants it: a request that wakes goes first, at once.
+
+    That is true of this thread and of those that it starts.
+    """
     try:
         # Security: on one core, too, a job does not show in the time of the next answer (S27).
         # Source: Linux, sched(7); niceness alone lets whoever runs finish its slice.
