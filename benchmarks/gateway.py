@@ -47,6 +47,14 @@ class Address:
         """Take a free port."""
         return cls(free_port())
 
+    def settings(self, operations: int) -> dict[str, str]:
+        """Return the section about the gateway, with the port of its health and metrics."""
+        return {
+            "public": self.public,
+            "listen": f"127.0.0.1:{self.port}",
+            "operations": f"127.0.0.1:{operations}",
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
@@ -109,11 +117,7 @@ def gateway(
     settings = write_settings(
         folder,
         POLICY,
-        gateway={
-            "public": at.public,
-            "listen": f"127.0.0.1:{at.port}",
-            "operations": f"127.0.0.1:{operations}",
-        },
+        gateway=at.settings(operations),
         idp={
             "kind": "keycloak",
             "address": idp_address,

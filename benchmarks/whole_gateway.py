@@ -102,11 +102,7 @@ def _settings_file(folder: Path, at: Address, operations: int) -> Path:
     return write_settings(
         folder,
         POLICY,
-        gateway={
-            "public": at.public,
-            "listen": f"127.0.0.1:{at.port}",
-            "operations": f"127.0.0.1:{operations}",
-        },
+        gateway=at.settings(operations),
         idp={
             "kind": "oidc",
             "address": around["provider"],

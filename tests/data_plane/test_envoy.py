@@ -5,7 +5,6 @@ import re
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -13,13 +12,12 @@ import pytest
 from click.testing import CliRunner
 
 from gateway.cli.main import main
+from tests.data_plane.alone import Alone, settings_alone
 from tests.data_plane.fake_keycloak import AUTHORIZATION, ODD, REALM, STYLES, FakeKeycloak, fake_keycloak
-from tests.data_plane.site import CALLBACK, POLICY, Site, has_code, is_held
+from tests.data_plane.site import CALLBACK, Site, has_code, is_held
 from tests.data_plane.test_native import COOKIE, covered
 from tests.servers import envoy_edge
-from tests.servers.certificates import Authority
 from tests.servers.processes import free_port
-from tests.servers.settings_file import unused_directory, write_settings
 from tests.servers.visitor import forms
 
 pytestmark = pytest.mark.xdist_group("data_plane")
@@ -242,19 +240,6 @@ def test_a_document_that_is_refused_is_counted_at_once(site: Site) -> None:
         assert site.metric(count) == before + number + 1
 
 
-@dataclass
-class Alone:
-    """Envoy before a provider, with no gateway anywhere."""
-
-    public: str
-    keycloak: FakeKeycloak
-    client: httpx.Client
-
-    def address(self, **wishes: str) -> str:
-        asked = {"client_id": "a", "response_type": "code", "redirect_uri": CALLBACK, "state": "x", **wishes}
-        return f"{self.public}{AUTHORIZATION}?{httpx.QueryParams(asked)}"
-
-
 StartAlone = Callable[[dict[str, str]], contextlib.AbstractContextManager[Alone]]
 
 
@@ -278,24 +263,7 @@ def alone(short_folder: Path) -> StartAlone:
 
 
 def printed(folder: Path, keycloak: FakeKeycloak, port: int) -> str:
-    settings = write_settings(
-        folder,
-        POLICY.format(on_fault="deny"),
-        gateway={
-            "public": keycloak.public,
-            "listen": f"127.0.0.1:{free_port()}",
-            "data_plane_socket": str(folder / "edge.sock"),
-            "trusted_proxies": ["127.0.0.1"],
-        },
-        idp={
-            "kind": "keycloak",
-            "address": keycloak.address,
-            "issuer": keycloak.issuer,
-            "client_secret": "not asked here",
-        },
-        directories=[unused_directory(Authority.new(folder).file, 1)],
-        messages={"mail": {"host": "127.0.0.1", "port": 1, "tls": "none"}},
-    )
+    settings = settings_alone(folder, keycloak)
     command = ["data-plane", "envoy", "--settings", str(settings), "--listen", f"127.0.0.1:{port}"]
     options = ["--log", str(folder), "--trusted-proxy", "127.0.0.0/8"]
     answer = CliRunner().invoke(main, [*command, *options])

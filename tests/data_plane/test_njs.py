@@ -4,7 +4,6 @@ import contextlib
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
@@ -15,14 +14,13 @@ from click.testing import CliRunner, Result
 from gateway.cli.main import main
 from gateway.data_plane.claim import cookie_suffix
 from gateway.settings import load
+from tests.data_plane.alone import Alone, settings_alone
 from tests.data_plane.fake_keycloak import AUTHORIZATION, REALM, STYLES, FakeKeycloak, fake_keycloak
 from tests.data_plane.site import CALLBACK, Site, eventually, has_code
 from tests.data_plane.test_native import covered
 from tests.data_plane.test_planes import FORM, HTML, SPOOFED
 from tests.servers import nginx_njs
-from tests.servers.certificates import Authority
 from tests.servers.processes import free_port
-from tests.servers.settings_file import unused_directory, write_settings
 from tests.servers.visitor import forms
 
 pytestmark = pytest.mark.xdist_group("data_plane")
@@ -87,23 +85,6 @@ def test_nobody_outside_reaches_what_the_script_uses(site: Site) -> None:
         assert ask(f"{site.public}/sparekey/-remember").status_code == 404
 
 
-@dataclass
-class Alone:
-    """An nginx before a provider, with no gateway anywhere."""
-
-    public: str
-    keycloak: FakeKeycloak
-    client: httpx.Client
-
-    def address(self, **wishes: str) -> str:
-        asked = {"client_id": "a", "response_type": "code", "redirect_uri": CALLBACK, "state": "x", **wishes}
-        return f"{self.public}{AUTHORIZATION}?{httpx.QueryParams(asked)}"
-
-    def is_given_up(self) -> bool:
-        """Tell whether the gateway counts as gone."""
-        return self.client.get(f"{self.public}{REALM}/account").status_code == 200
-
-
 StartAlone = Callable[..., contextlib.AbstractContextManager[Alone]]
 
 
@@ -130,25 +111,7 @@ def alone(short_folder: Path) -> StartAlone:
 
 
 def print_for(folder: Path, keycloak: FakeKeycloak, port: int, *options: str) -> Result:
-    file = write_settings(
-        folder,
-        "",
-        gateway={
-            "public": keycloak.public,
-            "listen": f"127.0.0.1:{free_port()}",
-            "operations": "",
-            "data_plane_socket": str(folder / "edge.sock"),
-            "trusted_proxies": ["127.0.0.1"],
-        },
-        idp={
-            "kind": "keycloak",
-            "address": keycloak.address,
-            "issuer": keycloak.issuer,
-            "client_secret": "not asked here",
-        },
-        directories=[unused_directory(Authority.new(folder).file, 1)],
-        messages={"mail": {"host": "127.0.0.1", "port": 1, "tls": "none"}},
-    )
+    file = settings_alone(folder, keycloak)
     command = ["data-plane", "nginx", "--settings", str(file), "--listen", f"127.0.0.1:{port}"]
     places = ["--directory", str(folder), "--njs", str(folder / "scripts"), "--workers", "1"]
     user = ["--user", "root"] if os.geteuid() == 0 else []
