@@ -62,15 +62,14 @@ class Hashing:
             self._places.release()
 
 
-def _give_way() -> None:
-    """Make the thread that calls this the least urgent of the process."""
-    # Source: Linux, setpriority(2): a thread has a nice value of its own. Elsewhere threads stay as they are.
-    with contextlib.suppress(AttributeError, OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LEAST_URGENT)
-
-
 def _fits(plain: str, stored: str) -> bool:
     try:
         return _HASHER.verify(stored, plain)
     except (VerificationError, InvalidHashError):
         return False
+
+
+def _give_way() -> None:
+    # Source: Linux, setpriority(2): a thread has a nice value of its own. Elsewhere threads stay as they are.
+    with contextlib.suppress(AttributeError, OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LEAST_URGENT)

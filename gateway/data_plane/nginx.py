@@ -28,7 +28,7 @@ from store.vault import Vault
 
 SOURCES = Path(__file__).with_name("nginx_sources")
 NJS_SOURCES = Path(__file__).with_name("njs_sources")
-MODULES = ("values", "claim", "python", "request", "link", "response")
+MODULES = ("values", "claim", "python", "request", "link", "pages", "response")
 TEMPLATES = Environment(
     loader=FileSystemLoader([SOURCES, NJS_SOURCES]),
     undefined=StrictUndefined,
@@ -155,7 +155,7 @@ def applications_alone(settings: Settings, guarded: Sequence[Guarded], *, listen
         **guard_context(settings, guarded),
         listen=plain(listen),
         settings=lua_value(guard_settings(settings, guarded)),
-        sources=lua_sources("python", "guard"),
+        sources=lua_sources("python", "pages", "guard"),
     )
 
 

@@ -135,18 +135,6 @@ function M.remember(host)
   sessions:set(shared_name(application, token), written, left)
 end
 
--- Say that the gateway does not answer; nobody passes.
-function M.unanswered()
-  local page = settings.outage:gsub("REFERENCE", (ngx.var.request_id:sub(1, 8)))
-  ngx.var.sparekey_why = "unanswered"
-  ngx.status = 503
-  for name, value in pairs(settings.page_fields) do
-    ngx.header[name] = value
-  end
-  ngx.header.content_length = #page
-  ngx.print(page)
-end
-
 -- Ask what ended. What counts is when it was asked, not when the answer came.
 local function hear()
   if ngx.worker.exiting() then

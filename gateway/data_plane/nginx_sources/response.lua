@@ -2,6 +2,7 @@
 -- somebody in passes only with a claim for its own session, or as the policy says while the gateway is gone.
 local claim = require "sparekey.claim"
 local link = require "sparekey.link"
+local pages = require "sparekey.pages"
 local python = require "sparekey.python"
 local request = require "sparekey.request"
 local settings = require "sparekey.settings"
@@ -161,20 +162,12 @@ local function clear()
   end
 end
 
--- Return a page of ours with the number that finds the log line.
-local function with_reference(page)
-  return (page:gsub("REFERENCE", (ngx.var.request_id:sub(1, 8))))
-end
-
 -- Answer with a page of ours instead.
 local function replace(status, page)
   clear()
-  ngx.status = status
-  for name, value in pairs(settings.page_fields) do
-    ngx.header[name] = value
-  end
-  ngx.ctx.instead, ngx.var.sparekey_body = with_reference(page), "instead"
-  ngx.header.content_length = #ngx.ctx.instead
+  local whole = pages.with_reference(page)
+  pages.begin(status, whole)
+  ngx.ctx.instead, ngx.var.sparekey_body = whole, "instead"
 end
 
 -- Have the browser ask again; the gateway answers then.
@@ -242,28 +235,11 @@ local function read_page(lane)
   end
 end
 
--- Answer with a page of ours from the beginning.
-local function answer(status, page)
-  local whole = with_reference(page)
-  ngx.status = status
-  for name, value in pairs(settings.page_fields) do
-    ngx.header[name] = value
-  end
-  ngx.header.content_length = #whole
-  ngx.print(whole)
-end
-
--- Say that somebody behind us does not answer: of one request this releases nothing.
-function M.unanswered()
-  ngx.var.sparekey_why = "unanswered"
-  answer(503, settings.outage)
-end
-
 -- Say that what stands at a public file's address is none.
 function M.unverified()
   ngx.var.sparekey_why = "refused"
   python.count("refused")
-  answer(502, settings.unverified)
+  pages.answer(502, settings.unverified)
 end
 
 -- Tell whether a head says nothing at all that is looked into more closely.
@@ -356,7 +332,7 @@ local function checked(page, chosen)
   end
   ngx.var.sparekey_why = lane == "fault" and "fault_denied" or "refused"
   python.count(ngx.var.sparekey_why)
-  return with_reference(settings.unverified)
+  return pages.with_reference(settings.unverified)
 end
 
 -- Keep the pieces of a page until it is whole.
